@@ -1,0 +1,1 @@
+"""The language between vocabularies: requests, events and answers that belong to nobody's wire."""

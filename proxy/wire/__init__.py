@@ -1,0 +1,1 @@
+"""What all vocabularies share: framing, the decoder's guarantees, field reading, the parameter table's mechanism."""

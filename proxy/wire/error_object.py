@@ -1,0 +1,96 @@
+"""The error object OpenAI's wires share: `{"error": {message, type, param, code}}` (OpenAI API reference, "Error
+codes"; the rows are contract §6)."""
+
+from typing import Any
+
+from proxy.errors import (
+    AllRateLimited,
+    BodyTooLarge,
+    ContentFiltered,
+    InvalidRequest,
+    MethodNotAllowed,
+    NoCapableCandidate,
+    PermissionDenied,
+    PromptTooLong,
+    ProxyError,
+    QuotaExceeded,
+    RateLimited,
+    Refused,
+    RequestFault,
+    StreamRateLimited,
+    TooLargeEverywhere,
+    Unauthenticated,
+    UnknownModel,
+    UnknownPath,
+    UpgradeRequired,
+    http_status,
+)
+from proxy.wire.codec import UpstreamError
+
+_REQUEST = "invalid_request_error"
+# error class -> (type, code); looked up along the class's ancestors, so a later class is right by inheritance.
+_ROWS: dict[type[BaseException], tuple[str, str]] = {
+    Unauthenticated: (_REQUEST, "invalid_api_key"),
+    PermissionDenied: ("permission_error", "insufficient_permissions"),
+    UnknownModel: (_REQUEST, "model_not_found"),
+    UnknownPath: (_REQUEST, "unknown_url"),
+    MethodNotAllowed: (_REQUEST, "method_not_allowed"),
+    UpgradeRequired: (_REQUEST, "upgrade_required"),
+    BodyTooLarge: (_REQUEST, "request_too_large"),
+    PromptTooLong: (_REQUEST, "context_length_exceeded"),
+    NoCapableCandidate: (_REQUEST, "unsupported_value"),
+    ContentFiltered: (_REQUEST, "content_filter"),
+    RateLimited: ("rate_limit_error", "rate_limit_exceeded"),
+    QuotaExceeded: ("insufficient_quota", "insufficient_quota"),
+    RequestFault: (_REQUEST, "invalid_value"),
+    AllRateLimited: ("rate_limit_error", "rate_limit_exceeded"),
+    StreamRateLimited: ("rate_limit_error", "rate_limit_exceeded"),
+    TooLargeEverywhere: (_REQUEST, "request_too_large"),
+    ProxyError: ("server_error", "server_error"),
+}
+
+
+def error_object(error: ProxyError) -> dict[str, Any]:
+    """The inner error object."""
+    type_, code = next(_ROWS[ancestor] for ancestor in type(error).__mro__ if ancestor in _ROWS)
+    if isinstance(error, (InvalidRequest, Refused)) and error.code:
+        code = error.code
+    return {"message": error.message, "type": type_, "param": error.param, "code": code}
+
+
+def error_object_body(error: ProxyError, request_id: str) -> dict[str, Any]:
+    return {"error": error_object(error), "request_id": request_id}
+
+
+def error_object_status(error: ProxyError) -> int:
+    return http_status(error)
+
+
+def read_error_object(body: dict[str, Any]) -> UpstreamError:
+    """The error a provider's body reports; an empty one if it reports none. Tolerates `error` as a bare string, numeric
+    codes, and servers and gateways that put `message` (or `detail`) at the top. Anything else is no word to repeat."""
+    inner = body.get("error")
+    if isinstance(inner, str) and inner:
+        return UpstreamError(inner)
+    listed = body.get("detail")
+    if inner is None and isinstance(listed, list) and listed and isinstance(listed[0], dict):
+        # FastAPI's validation errors, as vLLM answers them (fastapi docs, "Handling Errors").
+        place = listed[0].get("loc")
+        param = ".".join(str(step) for step in place if _is_word(step)) if isinstance(place, list) else None
+        said = listed[0].get("msg")
+        return UpstreamError(str(said) if _is_word(said) else "invalid request", param=param)
+    if not isinstance(inner, dict):
+        inner = body if isinstance(body.get("message") or body.get("detail"), str) and "id" not in body else {}
+    message = inner.get("message") or inner.get("detail")
+    code = inner.get("code")
+    param = inner.get("param")
+    return UpstreamError(
+        str(message) if _is_word(message) else "",
+        str(code) if _is_word(code) else "",
+        inner["type"] if isinstance(inner.get("type"), str) and inner["type"] != "error" else "",
+        param if isinstance(param, str) else None,
+    )
+
+
+def _is_word(value: Any) -> bool:
+    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
