@@ -1,0 +1,1 @@
+"""Text completions, the older wire, for clients only. The only export is `vocabulary.COMPLETIONS`."""

@@ -1,0 +1,1 @@
+"""The Messages vocabulary: API version 2023-06-01."""

@@ -1,0 +1,1 @@
+"""The Responses vocabulary: input items, the Response object and its event stream, both roles."""
