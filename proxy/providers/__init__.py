@@ -1,0 +1,1 @@
+"""Providers as facts: who speaks which vocabulary where, and how each deviates. Pure values, no behaviour."""

@@ -1,0 +1,20 @@
+"""Azure OpenAI through its v1 API: the paths of OpenAI under the resource's own address; models are deployments."""
+
+from proxy.providers.provider import Auth, Endpoint, Provider
+
+AZURE = Provider(
+    name="azure",
+    base_url=None,  # https://RESOURCE.openai.azure.com/openai/v1
+    auth=Auth.API_KEY,
+    environment_key="AZURE_OPENAI_API_KEY",
+    endpoints=(
+        Endpoint("responses", "/responses"),
+        Endpoint("chat", "/chat/completions"),
+    ),
+    embeddings_path="/embeddings",
+    documentation=(
+        "https://learn.microsoft.com/en-us/azure/foundry/openai/api-version-lifecycle",
+        # The api-key header and the key variable: openai 3.52.0, lib/azure.py.
+        "https://github.com/openai/openai-python",
+    ),
+)

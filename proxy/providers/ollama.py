@@ -1,0 +1,56 @@
+"""Ollama: models on the operator's own machine; the key is ignored. Too long a prompt is silently cut there."""
+
+from proxy.providers.provider import Auth, Endpoint, Provider
+from proxy.wire.quirks import Quirks
+
+# docs/api/openai-compatibility.mdx: everything its list of request fields lacks.
+_CHAT = Quirks(
+    drop_parameters=frozenset(
+        {
+            "audio",
+            "logit_bias",
+            "metadata",
+            "modalities",
+            "n",
+            "parallel_tool_calls",
+            "prediction",
+            "prompt_cache_key",
+            "prompt_cache_retention",
+            "safety_identifier",
+            "service_tier",
+            "store",
+            "user",
+            "verbosity",
+            "web_search_options",
+        }
+    ),
+    reasoning_field="reasoning",
+    max_tokens_parameter="max_tokens",
+    system_role="system",
+    accepts_strict_tools=False,  # https://github.com/pydantic/pydantic-ai/issues/4116
+    stop_maximum=None,
+)
+
+_RESPONSES = Quirks(drop_parameters=frozenset({"truncation"}), system_role="system", accepts_strict_tools=False)
+
+# docs/api/anthropic-compatibility.mdx.
+_MESSAGES = Quirks(drop_parameters=frozenset({"metadata"}), required_tool_choice=None, stop_maximum=None)
+
+OLLAMA = Provider(
+    name="ollama",
+    base_url="http://localhost:11434/v1",
+    auth=Auth.BEARER,  # only a proxy in front of it, or its cloud, asks for one
+    environment_key="OLLAMA_API_KEY",
+    endpoints=(
+        Endpoint("chat", "/chat/completions", _CHAT),
+        Endpoint("responses", "/responses", _RESPONSES),
+        Endpoint("messages", "/messages", _MESSAGES),
+    ),
+    embeddings_path="/embeddings",
+    completions_path="/completions",
+    is_local=True,
+    documentation=(
+        "https://docs.ollama.com/api/openai-compatibility",
+        "https://docs.ollama.com/api/anthropic-compatibility",
+    ),
+)

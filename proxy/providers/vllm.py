@@ -1,0 +1,33 @@
+"""vLLM: any model on the operator's own hardware; the key is whatever the server was started with."""
+
+from proxy.providers.provider import Endpoint, Provider
+from proxy.wire.quirks import Quirks
+
+_CHAT = Quirks(
+    drop_parameters=frozenset({"parallel_tool_calls", "user"}),  # "are ignored": serving/openai_compatible_server
+    reasoning_field="reasoning",  # older servers say reasoning_content: features/reasoning_outputs
+    max_tokens_parameter="max_tokens",
+    system_role="system",
+    stop_maximum=None,
+)
+
+VLLM = Provider(
+    name="vllm",
+    base_url="http://localhost:8000/v1",
+    environment_key="VLLM_API_KEY",
+    endpoints=(
+        Endpoint("chat", "/chat/completions", _CHAT),
+        Endpoint("responses", "/responses", Quirks(system_role="system")),
+        Endpoint("messages", "/messages", Quirks(stop_maximum=None)),
+    ),
+    embeddings_path="/embeddings",
+    completions_path="/completions",
+    count_tokens_path="/messages/count_tokens",
+    is_local=True,
+    documentation=(
+        "https://docs.vllm.ai/en/stable/serving/openai_compatible_server/",
+        "https://docs.vllm.ai/en/stable/features/reasoning_outputs/",
+        # The messages endpoints: vllm/entrypoints/anthropic/api_router.py.
+        "https://github.com/vllm-project/vllm",
+    ),
+)

@@ -1,0 +1,139 @@
+"""Routes, their ordered candidates, and who is eligible for one request: eligibility before order (contract §7)."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import NamedTuple
+
+import msgspec
+
+from proxy.canonical.origin import Seal
+from proxy.canonical.request import Image, Request
+from proxy.errors import NoCapableCandidate
+from proxy.providers.provider import Provider
+from proxy.routing.breaker import BreakerSettings
+from proxy.wire.codec import Objection, Peer, Upstream
+from proxy.wire.fields import shown
+from proxy.wire.quirks import Quirks
+
+
+class Timeouts(msgspec.Struct, frozen=True):
+    """Seconds a phase of one attempt may take; `total` is the request's deadline over all attempts."""
+
+    total: float = 600.0
+    connect: float = 5.0
+    headers: float = 60.0
+    first_token: float = 120.0
+    idle: float = 60.0
+
+
+class Operation(Enum):
+    """What is asked of a candidate; the scope a key needs for it is the operation's own name."""
+
+    GENERATE = "generate"
+    EMBEDDINGS = "embeddings"
+
+    @property
+    def scope(self) -> str:
+        return self.value
+
+
+class Target(msgspec.Struct, frozen=True, gc=False):
+    """Provider x model x credential: what a breaker guards. `name` is what clients and dashboards see."""
+
+    name: str
+    provider: Provider
+    model: str
+    base_url: str
+    operations: Mapping[Operation, tuple[Upstream, str]]  # the vocabulary and path each is asked in
+    quirks: Quirks
+    credential: str  # a short public label, never the key
+    headers: tuple[tuple[str, str], ...]  # authentication and the provider's static headers
+    seal: Seal
+    timeouts: Timeouts = Timeouts()
+    breaker: BreakerSettings = BreakerSettings()
+    context_window: int | None = None
+    max_output_tokens: int | None = None
+    takes_images: bool | None = None  # None = unknown, so allowed
+    counts: Mapping[str, str] = {}  # vocabulary name -> the path that counts a prompt's tokens in it
+
+    def asked_for(self, operation: Operation) -> tuple[Upstream, str] | None:
+        """The vocabulary and path (relative to `base_url`) for `operation`; None if the provider does not offer it."""
+        return self.operations.get(operation)
+
+    def peer(self, *, first: bool) -> Peer:
+        """The upstream side of an attempt; only the route's first candidate is given untagged opaque material."""
+        return Peer(self.model, self.quirks, self.seal._replace(takes_untagged=first))
+
+
+class Route(msgspec.Struct, frozen=True):
+    """The model name clients use and who answers for it, in order."""
+
+    name: str
+    candidates: tuple[Target, ...]
+    announce: str = "held"  # held | eager
+    timeouts: Timeouts = Timeouts()
+    next_on_content_filter: bool = False
+    dimensions: int | None = None
+
+
+class Candidate(NamedTuple):
+    """A target that may serve this request: the vocabulary and address it is asked in, and its side of the attempt."""
+
+    target: Target
+    vocabulary: Upstream
+    url: str
+    peer: Peer
+
+
+class Refusal(NamedTuple):
+    """A target left out, and the first reason why."""
+
+    target: Target
+    objection: Objection
+
+
+def eligible(route: Route, request: Request, operation: Operation) -> tuple[list[Candidate], list[Refusal]]:
+    """The route's candidates in order, split into those that can serve the request and those that cannot."""
+    chosen, refused = [], []
+    for index, target in enumerate(route.candidates):
+        asked = target.asked_for(operation)
+        if asked is None:
+            refused.append(Refusal(target, Objection("model", f"its provider offers no {operation.value}")))
+            continue
+        vocabulary, path = asked
+        peer = target.peer(first=index == 0)
+        objection = _objection(target, vocabulary, peer, request)
+        if objection is None:
+            chosen.append(Candidate(target, vocabulary, target.base_url + path, peer))
+        else:
+            refused.append(Refusal(target, objection))
+    return chosen, refused
+
+
+def _objection(target: Target, vocabulary: Upstream, peer: Peer, request: Request) -> Objection | None:
+    if target.takes_images is False and any(isinstance(part, Image) for part in request.parts()):
+        return Objection("image", f"{target.name} takes no images")
+    found = vocabulary.objections(request, peer)
+    return found[0] if found else None
+
+
+def no_capable_candidate(request: Request, refused: list[Refusal]) -> NoCapableCandidate:
+    """What the caller is told when every candidate was left out: the first candidate's reason names the field."""
+    first = refused[0].objection
+    reasons = "; ".join(f"{refusal.target.name}: {shown(refusal.objection.message, 200)}" for refusal in refused)
+    return NoCapableCandidate(
+        f"No candidate of model '{request.model}' can serve this request ({reasons}). "
+        f"Remove or change '{first.param}', or use another model.",
+        param=first.param,
+    )
+
+
+def larger_windows(candidates: list[Candidate], than: Target) -> list[Candidate]:
+    """Those whose context window is known to exceed `than`'s; where `than`'s is unknown, any other model's."""
+    return [candidate for candidate in candidates if _is_larger(candidate.target, than)]
+
+
+def _is_larger(target: Target, than: Target) -> bool:
+    if than.context_window is not None:
+        return target.context_window is not None and target.context_window > than.context_window
+    return target.model != than.model
