@@ -1,0 +1,63 @@
+"""What the client was told, so what may follow. Owns the order of everything that reaches one client stream."""
+
+from enum import IntEnum
+
+from proxy.canonical.account import Exhausted, Hop
+from proxy.errors import ProxyError
+from proxy.relay.writers import Writer
+from proxy.wire.codec import Encoder
+from proxy.wire.decoder import Step
+
+
+class Told(IntEnum):
+    NOTHING = 0  # any status may still be chosen
+    HEADERS = 1  # opening events, pings, notices: the candidate may change, saying so
+    CONTENT = 2  # only more of the same answer, or a failure
+    THE_END = 3  # nothing
+
+
+class Downstream:
+    """Every method returns the bytes to send now. Nothing follows a terminal."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self._writer: Writer | None = None
+        self.told = Told.NOTHING
+
+    def open(self) -> bytes:
+        """Tell the client that an answer is coming; no effect if it knows."""
+        if self.told is not Told.NOTHING:
+            return b""
+        self.told = Told.HEADERS
+        return self._encoder.opening()
+
+    def notice(self, notice: Hop | Exhausted) -> bytes:
+        """A fallback notice; kept by the encoder until the opening events are out."""
+        return b"" if self.told is Told.THE_END else self._encoder.notice(notice)
+
+    def commit(self, writer: Writer) -> None:
+        """An attempt reached its commit point: from here on `writer` speaks."""
+        self._writer = writer
+
+    def write(self, steps: list[Step]) -> bytes:
+        if self.told is Told.THE_END or self._writer is None:
+            return b""
+        wire = self._writer.write(steps)
+        if wire:
+            self.told = Told.CONTENT
+        return wire
+
+    def end(self) -> None:
+        """The answer's own terminal was written."""
+        self.told = Told.THE_END
+
+    def fail(self, error: ProxyError) -> bytes:
+        """The in-stream failure; empty if the stream has ended."""
+        if self.told is Told.THE_END:
+            return b""
+        self.told = Told.THE_END
+        return self._encoder.fail(error)
+
+    def ping(self) -> bytes:
+        """What fills silence now."""
+        return b"" if self.told in (Told.NOTHING, Told.THE_END) else self._encoder.ping()

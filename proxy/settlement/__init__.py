@@ -1,0 +1,1 @@
+"""What a request used and how it ended, recorded once. Charging joins here."""

@@ -1,0 +1,1 @@
+"""What operators see: metrics, the log line, and the clocks everything is timed with."""

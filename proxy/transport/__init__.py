@@ -1,0 +1,1 @@
+"""The upstream edge: one small interface (`exchange.py`) and the client behind it."""
