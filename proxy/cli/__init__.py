@@ -1,0 +1,1 @@
+"""The commands of `segue`, one module each; only the one that was asked for is imported."""

@@ -1,0 +1,54 @@
+"""`segue check`: every mistake of a configuration with its line and remedy, or a summary of it."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from proxy.cli.configuration import load_file, mistakes
+from proxy.routing.candidates import Operation, Route
+from proxy.runtime.advice import advice
+from proxy.runtime.problems import ConfigurationError
+from proxy.runtime.snapshot import Key, Snapshot
+
+
+def run(file: Annotated[str, typer.Argument(metavar="FILE", help="The configuration to check.")]) -> None:
+    try:
+        snapshot = load_file(file)
+    except ConfigurationError as error:
+        typer.echo(mistakes(error, file))
+        raise typer.Exit(1) from None
+    typer.echo(f"{file}: no mistakes")
+    for line in summary(snapshot, time.time()):
+        typer.echo(line)
+
+
+def summary(snapshot: Snapshot, now: float) -> Iterator[str]:
+    yield "\nroutes"
+    for route in snapshot.routes.values():
+        yield from _described(route)
+    yield "\ntenants"
+    for key in snapshot.keys.values():
+        yield f"  {key.tenant}: key {key.id}, {_rights(key)}"
+    warnings = advice(snapshot, now)
+    if warnings:
+        yield "\nwarnings"
+        yield from (f"  {warning}" for warning in warnings)
+
+
+def _described(route: Route) -> Iterator[str]:
+    yield f"  {route.name}"
+    for number, target in enumerate(route.candidates, 1):
+        vocabulary, _ = target.operations[Operation.GENERATE]
+        window = f", {target.context_window:,} tokens" if target.context_window else ""
+        yield f"    {number}. {target.name} ({vocabulary.name}{window})"
+
+
+def _rights(key: Key) -> str:
+    models = ", ".join(key.models) or "every model"
+    expires = (
+        f", until {datetime.fromtimestamp(key.expires, UTC):%Y-%m-%d %H:%M} UTC" if key.expires is not None else ""
+    )
+    return f"{models}; {', '.join(key.scopes)}{expires}"

@@ -1,0 +1,1 @@
+"""The vocabularies the upstream speaks, one speaker each."""

@@ -1,0 +1,1 @@
+"""The downstream edge: the only aiohttp server. HTTP in, pipeline, HTTP out."""

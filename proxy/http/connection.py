@@ -1,0 +1,80 @@
+"""aiohttp's end of a connection, as far as it answers and logs by itself: what could not be read as HTTP, and a handler
+that ended without an answer. Neither the answer nor the log quotes what was sent: it may be a key."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from proxy.errors import InternalError, InvalidRequest, ProxyError
+from proxy.http import failures
+from proxy.telemetry import log
+from proxy.vocabularies.catalog import CHAT
+
+_BETWEEN_LINES = 1.0  # seconds
+
+
+class WebServer(web.Server):
+    """`mint`: random alphanumerics of a given length, for request ids; `settings`: those of aiohttp's connections."""
+
+    def __init__(
+        self,
+        answering: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+        mint: Callable[[int], str],
+        *,
+        handler_cancellation: bool = False,
+        **settings: Any,
+    ) -> None:
+        super().__init__(answering, handler_cancellation=handler_cancellation)
+        self.mint = mint
+        self._settings = settings
+        self._silent_until = 0.0
+        self._unreadable = 0
+
+    def __call__(self) -> "Connection":
+        return Connection(self, loop=asyncio.get_running_loop(), **self._settings)
+
+    def unreadable(self, kind: str) -> None:
+        """Log that something could not be read, once a second at most; the next line counts those between."""
+        self._unreadable += 1
+        now = asyncio.get_running_loop().time()
+        if now >= self._silent_until:
+            log.warning("unreadable request", kind=kind, count=self._unreadable)
+            self._silent_until, self._unreadable = now + _BETWEEN_LINES, 0
+
+
+class Connection(web.RequestHandler):
+    """One client's connection, whose own errors are told in our words."""
+
+    __slots__ = ("_server",)
+
+    def __init__(self, server: WebServer, **settings: Any) -> None:
+        super().__init__(server, **settings)
+        self._server = server
+
+    def _own_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """aiohttp asks for the answer to what it could not read (4xx), or to what a handler raised (5xx)."""
+        if isinstance(exc, ConnectionError):
+            raise exc  # the client is gone: the request's own line in the log says so
+        error: ProxyError
+        if status < 500:
+            self._server.unreadable(type(exc).__name__)
+            error = InvalidRequest("The request is not valid HTTP.")
+        else:
+            log.failure("internal error", kind=type(exc).__name__)
+            error = InternalError("An internal error occurred.")
+        if request.writer.output_size > 0:
+            raise ConnectionError("an answer was begun already")
+        request_id = "req_" + self._server.mint(24)
+        answer = failures.answer(error, CHAT, request_id, {"server": "segue", "x-request-id": request_id})
+        answer.force_close()
+        return answer
+
+    handle_error = _own_error  # aiohttp's name for it

@@ -1,0 +1,216 @@
+"""One HTTP request: which endpoint, who asks, what body; the pipeline; the answer in the caller's vocabulary."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+from aiohttp import HttpVersion11, web
+from multidict import CIMultiDictProxy
+
+from proxy.admission.tenants import authenticate
+from proxy.canonical.account import Account
+from proxy.errors import Draining, MethodNotAllowed, ProxyError, RequestFault, UnknownPath, UpgradeRequired
+from proxy.http import failures, models, paths, request_headers
+from proxy.http.bodies import check_declared, receive_body
+from proxy.http.counting import Counter
+from proxy.http.paths import Endpoint, Kind
+from proxy.http.stream import ClientStream
+from proxy.pipeline import Incoming, Pipeline
+from proxy.relay.downstream import Downstream
+from proxy.routing.candidates import Operation
+from proxy.runtime.snapshot import Key, Snapshot
+from proxy.settlement.ledger import Entry
+from proxy.telemetry.clocks import Clocks
+from proxy.telemetry.metrics import OTHER, Metrics
+from proxy.vocabularies.catalog import CHAT, DOWNSTREAM, MESSAGES, RESPONSES
+from proxy.wire.codec import Downstream as Vocabulary
+from proxy.wire.fields import parse_object
+
+_encode = msgspec.json.Encoder().encode
+_OPERATIONS = {Kind.GENERATE: Operation.GENERATE, Kind.EMBEDDINGS: Operation.EMBEDDINGS}
+
+
+class Caller(NamedTuple):
+    """One HTTP request's fixed facts."""
+
+    request: web.BaseRequest
+    headers: CIMultiDictProxy[str]
+    request_id: str
+    seed: str  # all ids of the answer derive from it
+    vocabulary: Vocabulary  # of error bodies and answers
+
+
+class Server:
+    """`mint`: random alphanumerics of a given length. `draining` is set once the process is on its way out."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        counter: Counter,
+        current: Callable[[], Snapshot],
+        metrics: Metrics,
+        clocks: Clocks,
+        mint: Callable[[int], str],
+    ) -> None:
+        self.draining = False
+        self._pipeline = pipeline
+        self._counter = counter
+        self._current = current
+        self._metrics = metrics
+        self._clocks = clocks
+        self._mint = mint
+
+    async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
+        """aiohttp's entry. Raises only for a departed client (the entry then stays "cancelled")."""
+        headers = request.headers
+        asked = request_headers.asked_vocabulary(headers)
+        vocabulary = _spoken(request, asked)
+        minted = self._mint(46)
+        caller = Caller(request, headers, "req_" + minted[:24], minted[24:], vocabulary)
+        is_known = paths.vocabulary_of(request.raw_path) is not None
+        entry = self._pipeline.enter(caller.request_id, vocabulary.name if is_known else OTHER)
+        try:
+            return await failures.guarded(self._answer(caller, entry, asked), caller.request_id)
+        except ProxyError as error:
+            entry.outcome = "refused" if isinstance(error, RequestFault) else "failed"
+            entry.error = type(error).__name__
+            return self._failed(error, caller, entry)
+        finally:
+            self._pipeline.settle(entry)
+
+    async def _answer(self, caller: Caller, entry: Entry, asked: str | None) -> web.StreamResponse:
+        request, headers = caller.request, caller.headers
+        if request.method == "OPTIONS":
+            entry.outcome = "ok"
+            return web.Response(status=204, headers=self._base_headers(caller) | {"allow": _allowed(request.raw_path)})
+        if "websocket" in headers.get("upgrade", "").lower():
+            raise UpgradeRequired("WebSocket is not offered here. Use HTTP with server-sent events.")
+        endpoint = paths.resolve(request.method, request.raw_path)
+        snapshot = self._current()
+        key = authenticate(snapshot, request_headers.presented_keys(headers), self._clocks.wall())
+        entry.tenant, entry.key_id = key.tenant, key.id
+        if "x-stainless-retry-count" in headers and headers["x-stainless-retry-count"] != "0":
+            self._metrics.client_retried()
+        if endpoint.kind in (Kind.MODELS, Kind.MODEL):
+            return self._models(caller, entry, endpoint, snapshot, key)
+        if self.draining:
+            raise Draining("The proxy is shutting down. Retry.", retry_after=1.0)
+        limit = snapshot.server.body_limit
+        check_declared(request, limit)
+        if headers.get("expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0
+        began = self._clocks.monotonic()
+        received = await receive_body(request, limit, snapshot.server.body_timeout)
+        entry.waited += self._clocks.monotonic() - began
+        body = parse_object(received)
+        assert endpoint.vocabulary is not None
+        incoming = Incoming(
+            snapshot=snapshot,
+            key=key,
+            operation=_OPERATIONS.get(endpoint.kind, Operation.GENERATE),
+            reading=endpoint.vocabulary,
+            answering=caller.vocabulary,
+            body=body,
+            request_id=caller.request_id,
+            seed=caller.seed,
+            notices=request_headers.notice_mode(headers, key, has_typed_events=caller.vocabulary is RESPONSES),
+            fallbacks=request_headers.allows_fallbacks(headers),
+            timeout=request_headers.asked_timeout(headers),
+            forwarded=request_headers.forwarded(headers),
+        )
+        if endpoint.kind is Kind.COUNT:
+            counted = await self._counter.count(incoming, entry)
+            return self._json(counted, caller, entry)
+        return await self._generate(caller, entry, incoming)
+
+    async def _generate(self, caller: Caller, entry: Entry, incoming: Incoming) -> web.StreamResponse:
+        stream: ClientStream | None = None
+
+        def connect(downstream: Downstream, account: Account) -> ClientStream:
+            nonlocal stream
+            stream = ClientStream(
+                caller.request, downstream, incoming.snapshot.server, lambda: self._headers(caller, account)
+            )
+            return stream
+
+        try:
+            document = await failures.guarded(self._pipeline.answer(incoming, entry, connect), caller.request_id)
+            if document is not None:
+                return self._json(document, caller, entry)
+        except ProxyError as error:
+            if stream is None or stream.response is None:
+                raise
+            entry.outcome, entry.error = "broken", type(error).__name__
+            await stream.fail(error)
+        else:
+            assert stream is not None
+            assert stream.response is not None
+            await stream.response.write_eof()
+        finally:
+            if stream is not None:
+                await stream.close()
+        return stream.response
+
+    def _models(
+        self, caller: Caller, entry: Entry, endpoint: Endpoint, snapshot: Snapshot, key: Key
+    ) -> web.StreamResponse:
+        if endpoint.model is None:
+            body = models.listing(snapshot, key, caller.headers)
+        else:
+            body = models.single(snapshot, key, caller.headers, endpoint.model)
+        entry.outcome = "ok"
+        return self._json(body, caller, entry)
+
+    def _json(self, body: dict[str, Any], caller: Caller, entry: Entry) -> web.Response:
+        return web.Response(
+            body=_encode(body), content_type="application/json", headers=self._headers(caller, entry.account)
+        )
+
+    def _failed(self, error: ProxyError, caller: Caller, entry: Entry) -> web.Response:
+        return failures.answer(error, caller.vocabulary, caller.request_id, self._headers(caller, entry.account))
+
+    def _base_headers(self, caller: Caller) -> dict[str, str]:
+        headers = {"server": "segue", "x-request-id": caller.request_id}
+        if caller.vocabulary is MESSAGES:
+            headers["request-id"] = caller.request_id
+        if self.draining:
+            headers["connection"] = "close"
+        return headers
+
+    def _headers(self, caller: Caller, account: Account) -> dict[str, str]:
+        """What contract §5 promises, as far as it is known when the headers go out."""
+        headers = self._base_headers(caller)
+        if account.served_by is not None:
+            headers["segue-served-by"] = account.served_by
+            headers["segue-quota-decision"] = account.quota_decision
+        if account.attempts:
+            headers["segue-attempts"] = str(len(account.attempts))
+        if account.hops:
+            headers["segue-fallback-reason"] = account.hops[-1].reason
+        if account.warnings:
+            headers["segue-dropped"] = request_headers.listed(warning.param for warning in account.warnings)
+        return headers
+
+
+def _spoken(request: web.BaseRequest, asked: str | None) -> Vocabulary:
+    """The vocabulary of answers and errors: asked for by header where that can be had, else the path's, else
+    Anthropic's for its clients."""
+    own = paths.vocabulary_of(request.raw_path)
+    if asked is not None and own is not None:
+        wanted = DOWNSTREAM.get(asked)
+        if wanted is not None and wanted.read_like == own.name:
+            return wanted
+    if own is not None:
+        return own
+    return MESSAGES if "anthropic-version" in request.headers else CHAT
+
+
+def _allowed(raw_path: str) -> str:
+    for method in ("POST", "GET"):
+        try:
+            paths.resolve(method, raw_path)
+        except (MethodNotAllowed, UnknownPath):
+            continue
+        return "GET, HEAD, OPTIONS" if method == "GET" else "POST, OPTIONS"
+    return "OPTIONS"
