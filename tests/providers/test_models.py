@@ -1,0 +1,74 @@
+"""Facts about models are found by prefix, and only where they belong."""
+
+import pytest
+
+from proxy.providers.catalog import PROVIDERS
+from proxy.providers.models import MODELS, SAMPLING_PARAMETERS, model_facts, quirks_of
+from proxy.wire.parameters import NAMES
+from proxy.wire.quirks import STANDARD
+
+
+def test_prefixes_are_unique_and_lower_case():
+    prefixes = [model.prefix for model in MODELS]
+    assert len(prefixes) == len(set(prefixes))
+    assert all(prefix == prefix.lower() for prefix in prefixes)
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [
+        ("gpt-5", "gpt-5"),
+        ("gpt-5-mini-2025-08-07", "gpt-5"),
+        ("gpt-5-chat-latest", "gpt-5-chat"),
+        ("gpt-5.4-mini-2026-03-17", "gpt-5.4-mini"),
+        ("gpt-5.6-luna", "gpt-5.6"),
+        ("claude-haiku-4-5-20251001", "claude-haiku-4-5"),
+        ("claude-opus-5-5", "claude-opus-5-5"),
+        ("claude-opus-5-20260701", "claude-opus-5"),
+        ("claude-opus-4-5@20251101", "claude-opus-4-5"),
+        ("openai/gpt-oss-120b", "gpt-oss-120b"),
+        ("accounts/fireworks/models/kimi-k3", "kimi-k3"),
+        ("gpt-oss-20b:free", "gpt-oss-20b"),
+    ],
+)
+def test_known_models(name: str, prefix: str):
+    facts = model_facts(name)
+    assert facts is not None
+    assert facts.prefix == prefix
+
+
+@pytest.mark.parametrize("name", ["", "gpt-5.9", "gpt-50", "o1x", "my-gpt-5", "claude-opus", "llama3.2", "gpt-5/other"])
+def test_unknown_models(name: str):
+    assert model_facts(name) is None
+
+
+def test_prefill_is_accepted_only_where_it_was_measured():
+    assert {model.prefix for model in MODELS if model.accepts_prefill} == {
+        "claude-opus-4-5",
+        "claude-sonnet-4-5",
+        "claude-haiku-4-5",
+    }
+
+
+def test_numbers_are_plausible():
+    for model in MODELS:
+        if model.context_window is not None and model.max_output is not None:
+            assert 0 < model.max_output <= model.context_window
+
+
+def test_sampling_settings_are_dropped_where_they_are_refused():
+    assert quirks_of("claude-opus-5-5", STANDARD).drop_parameters == SAMPLING_PARAMETERS
+    groq = PROVIDERS["groq"].endpoints[0].quirks
+    assert quirks_of("openai/gpt-oss-120b", groq) is groq
+    assert quirks_of("some-model", STANDARD) is STANDARD
+    assert SAMPLING_PARAMETERS <= NAMES
+
+
+def test_a_tool_cannot_be_demanded_where_that_is_refused():
+    assert quirks_of("claude-sonnet-5-5", STANDARD).required_tool_choice is None
+    assert quirks_of("claude-sonnet-5", STANDARD).required_tool_choice == "required"
+
+
+def test_default_models_of_the_two_homes_are_known():
+    for name in ("openai", "anthropic"):
+        assert all(model_facts(model) for model in PROVIDERS[name].default_models)

@@ -1,0 +1,56 @@
+"""One JSON object per line, whatever is in it."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from proxy.telemetry import log
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("segue")
+    before = root.handlers[:], root.level, ours.level
+    log.configure("info")
+    yield
+    root.handlers[:], root.level = before[:2]
+    ours.setLevel(before[2])
+
+
+def test_every_line_is_an_object(capsys: pytest.CaptureFixture[str]):
+    log.configure("info")
+    log.note("request", model="grüße\n", attempts=["a"], odd={1}.__class__)
+    log.warning("drift")
+    try:
+        raise ValueError("boom")
+    except ValueError:
+        log.failure("broke", request_id="id")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(line["level"], line["event"]) for line in lines] == [
+        ("info", "request"),
+        ("warning", "drift"),
+        ("error", "broke"),
+    ]
+    assert lines[0]["model"] == "grüße\n"
+    assert "ValueError: boom" in lines[2]["traceback"]
+    assert lines[0]["time"].endswith("Z")
+
+
+def test_a_level_silences_what_is_below(capsys: pytest.CaptureFixture[str]):
+    log.configure("warning")
+    log.note("request")
+    assert capsys.readouterr().err == ""
+
+
+def test_an_exception_of_the_http_library_is_not_quoted(capsys: pytest.CaptureFixture[str]):
+    quoted = "-".join(["sg", "secret"])
+    try:
+        raise ValueError(quoted)
+    except ValueError as error:
+        logging.getLogger("aiohttp.server").error("Unhandled %s", error, exc_info=error)
+    line = json.loads(capsys.readouterr().err)
+    assert (line["event"], line["kind"], line["level"]) == ("Unhandled %s", "ValueError", "error")
+    assert "test_log.py" in line["traceback"]
+    assert quoted not in json.dumps(line)
