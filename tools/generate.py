@@ -1,0 +1,161 @@
+"""Writes what is derived from the code: config/schema.json, docs/parameters.md and the field tables of
+docs/configuration.md. Run by `./dev docs`; a test fails when one of them is stale."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from proxy.runtime import spec
+from proxy.vocabularies.catalog import UPSTREAM
+from proxy.wire.parameters import PARAMETERS, Action, Parameter, Rule
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# What must be in every file; the models have defaults there, so that its absence is told with all other mistakes.
+REQUIRED = {"RouteSpec": ["candidates"], "TenantSpec": ["keys"]}
+REQUIRED_AT_THE_TOP = ["secret", "providers", "routes", "tenants"]
+_REFERENCE = {"type": "string", "pattern": r"\$\{"}
+_BEGIN, _END = "<!-- fields: written by ./dev docs -->", "<!-- end of fields -->"
+
+_PARAMETERS_TOP = """\
+# Parameters
+
+What becomes of a request's settings when they go to an upstream of another vocabulary than the client's. (The same
+vocabulary on both sides passes through.) Written by `./dev docs` from `proxy/wire/parameters.py` and the
+`parameters.py` of each vocabulary.
+
+- **pass**: sent as it is · **rename**: sent under another name · **map**: sent as described
+- **drop**: left out, and said in `segue.warnings` and the header `segue-dropped`, unless the value asks for nothing
+- **ineligible**: such a candidate is passed over, unless the value asks for nothing; if none is left, the answer is a
+  400 that names the parameter
+
+Single providers and models reject more than their vocabulary does: those settings are dropped with the same warning
+(`drop_parameters` in `proxy/providers/`).
+
+"""
+
+
+def rendered() -> dict[str, str]:
+    """Path from the repository's root -> what should be in that file."""
+    return {
+        "config/schema.json": json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
+        "docs/parameters.md": parameter_table(),
+        "docs/configuration.md": with_field_tables((ROOT / "docs/configuration.md").read_text("utf-8")),
+    }
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema editors check a configuration with."""
+    found = spec.Spec.model_json_schema()
+    sections = found["$defs"]
+    for name, fields in REQUIRED.items():
+        sections[name]["required"] = fields
+    sections["CandidateSpec"] = {
+        "anyOf": [
+            {"type": "string", "pattern": "^[^/]+/.+$", "description": "provider/model"},
+            sections["CandidateSpec"],
+        ]
+    }
+    top = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Segue configuration"}
+    return {**top, **_tidied(found), "required": REQUIRED_AT_THE_TOP}
+
+
+def _tidied(node: Any) -> Any:
+    """Without generated titles; whatever is no text or mapping may also be a `${REFERENCE}`."""
+    if isinstance(node, list):
+        return [_tidied(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    tidied = {name: _tidied(value) for name, value in node.items() if not (name == "title" and isinstance(value, str))}
+    if tidied.get("type") in ("integer", "number", "boolean"):
+        around = {name: tidied.pop(name) for name in ("description", "default") if name in tidied}
+        return {**around, "anyOf": [tidied, _REFERENCE]}
+    return tidied
+
+
+def parameter_table() -> str:
+    vocabularies = [vocabulary for vocabulary in UPSTREAM.values() if vocabulary.column]
+    lines = [
+        f"| parameter | meaning | {' | '.join(vocabulary.name for vocabulary in vocabularies)} |",
+        "|---|---|" + "---|" * len(vocabularies),
+    ]
+    for parameter in PARAMETERS:
+        cells = [_cell(vocabulary.column[parameter.name], parameter) for vocabulary in vocabularies]
+        lines.append(f"| `{parameter.name}` | {_escaped(parameter.meaning)} | {' | '.join(cells)} |")
+    return _PARAMETERS_TOP + "\n".join(lines) + "\n"
+
+
+def _cell(rule: Rule, parameter: Parameter) -> str:
+    wire = f" `{rule.wire}`" if rule.wire and rule.wire != parameter.name else ""
+    harmless = ", ".join(dict.fromkeys(f"`{json.dumps(_whole(value))}`" for value in rule.neutral))
+    unless = f"; {harmless} goes silently" if harmless and rule.action in (Action.DROP, Action.INELIGIBLE) else ""
+    note = f": {rule.note}" if rule.note else ""
+    return _escaped(f"**{rule.action.value}**{wire}{note}{unless}")
+
+
+def _whole(value: Any) -> Any:
+    """0.0 as 0, so that the two count as one value."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _escaped(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def with_field_tables(page: str) -> str:
+    """The page with fresh tables between its marks. Raises ValueError if the marks are missing."""
+    before, begin, rest = page.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not (begin and end):
+        raise ValueError(f"docs/configuration.md lacks {_BEGIN} … {_END}")
+    return f"{before}{_BEGIN}\n\n" + "\n".join(_field_tables()) + f"\n{_END}{after}"
+
+
+_TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
+    ("The file", spec.Spec),
+    ("server", spec.ServerSpec),
+    ("operations", spec.OperationsSpec),
+    ("providers.NAME", spec.ProviderSpec),
+    ("providers.NAME.quirks", spec.QuirksSpec),
+    ("defaults", spec.DefaultsSpec),
+    ("routes.NAME", spec.RouteSpec),
+    ("routes.NAME.candidates[]", spec.CandidateSpec),
+    ("timeouts", spec.RouteTimeouts),
+    ("breaker", spec.BreakerSpec),
+    ("tenants.NAME", spec.TenantSpec),
+    ("tenants.NAME.keys[]", spec.KeySpec),
+)
+
+
+def _field_tables() -> Iterator[str]:
+    for title, section in _TABLES:
+        yield from (f"### {title}", "", "| field | default | meaning |", "|---|---|---|")
+        for name, field in section.model_fields.items():
+            yield f"| `{name}` | {_default(section, name, field)} | {_escaped(field.description or '')} |"
+        yield ""
+
+
+def _default(section: type[BaseModel], name: str, field: FieldInfo) -> str:
+    required = REQUIRED_AT_THE_TOP if section is spec.Spec else REQUIRED.get(section.__name__, [])
+    if field.is_required() or name in required:
+        return "required"
+    if field.default is None or field.default_factory is not None:
+        return ""
+    value = field.default
+    return "32MiB" if name == "body_limit" else f"`{', '.join(value) if isinstance(value, list) else value}`"
+
+
+def main() -> None:
+    for path, content in rendered().items():
+        target = ROOT / path
+        if not target.is_file() or target.read_text("utf-8") != content:
+            target.write_text(content, "utf-8")
+            print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()
