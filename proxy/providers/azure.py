@@ -4,7 +4,7 @@ from proxy.providers.provider import Auth, Endpoint, Provider
 
 AZURE = Provider(
     name="azure",
-    base_url=None,  # https://RESOURCE.openai.azure.com/openai/v1
+    base_url=None,  # https://RESOURCE.openai.azure.com/openai/v1, or https://RESOURCE.services.ai.azure.com/openai/v1
     auth=Auth.API_KEY,
     environment_key="AZURE_OPENAI_API_KEY",
     endpoints=(
@@ -13,8 +13,7 @@ AZURE = Provider(
     ),
     embeddings_path="/embeddings",
     documentation=(
-        "https://learn.microsoft.com/en-us/azure/foundry/openai/api-version-lifecycle",
-        # The api-key header and the key variable: openai 3.52.0, lib/azure.py.
-        "https://github.com/openai/openai-python",
+        # articles/foundry/openai/includes/api-version-lifecycle-content.md: addresses, api-key header, key variable.
+        "https://github.com/MicrosoftDocs/azure-ai-docs",
     ),
 )

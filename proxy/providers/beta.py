@@ -39,7 +39,8 @@ _MESSAGES = (
     "token-counting-2024-11-01",
     "token-efficient-tools-2025-02-19",
 )
-# docs/en/agents-and-tools/tool-use/fine-grained-tool-streaming; and what Claude Code calls itself by.
+# The first is read in anthropic 2.11.0, lib/streaming/_beta_messages.py, and no longer needed. The second is no
+# documented feature: Claude Code sends it, as tests of other gateways in public repositories record.
 _ELSEWHERE = ("fine-grained-tool-streaming-2025-05-14", "claude-code-20250219")
 
 KNOWN = frozenset(_MESSAGES + _ELSEWHERE)

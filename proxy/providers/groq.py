@@ -6,7 +6,7 @@ from proxy.wire.quirks import Quirks
 _CHAT = Quirks(
     drop_parameters=frozenset(
         {
-            # A 400 when supplied (docs/openai, "Currently Unsupported OpenAI Features"); n may only be 1.
+            # A 400 when supplied (console.groq.com/docs/openai, "Currently Unsupported"); n may only be 1.
             "logprobs",
             "logit_bias",
             "top_logprobs",
@@ -17,9 +17,9 @@ _CHAT = Quirks(
             "presence_penalty",
             "metadata",
             "store",
-            # Its tiers have other names (same file).
+            # auto, on_demand, flex and performance instead of OpenAI's (same file).
             "service_tier",
-            # Absent from that file, and unknown members are refused.
+            # Absent from that file; an unknown member is a 400, "property … is unsupported" (fanenr/chatbot issue 21).
             "audio",
             "modalities",
             "prediction",
@@ -48,8 +48,9 @@ GROQ = Provider(
     ),
     embeddings_path="/embeddings",
     documentation=(
+        # The responses endpoint.
         "https://console.groq.com/docs/openai",
-        "https://console.groq.com/docs/models",
+        # Base URL, key variable and the other paths: groq 1.7.0, _client.py, resources/.
         "https://github.com/groq/groq-python",
     ),
 )

@@ -18,7 +18,7 @@ LMSTUDIO = Provider(
     completions_path="/completions",
     is_local=True,
     documentation=(
-        "https://lmstudio.ai/docs/developer/openai-compat",
-        "https://lmstudio.ai/docs/developer/anthropic-compat",
+        # 1_developer/0_core/authentication.mdx, 3_openai-compat and 4_anthropic-compat.
+        "https://github.com/lmstudio-ai/docs",
     ),
 )

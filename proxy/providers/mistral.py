@@ -5,7 +5,8 @@ from string import ascii_letters, digits
 from proxy.providers.provider import Endpoint, Provider
 from proxy.wire.quirks import Quirks
 
-# Parameters: mistralai 3.7.0, client/models/chatcompletionrequest.py; members it does not list are refused with a 422.
+# Parameters: mistralai 3.7.0, client/models/chatcompletionrequest.py; members it does not list are refused with a 422
+# (extra_forbidden: mistralai/platform-docs-public issue 7).
 # Reasoning comes as parts of type "thinking" inside a list-valued content (client/models/thinkchunk.py).
 _CHAT = Quirks(
     drop_parameters=frozenset(
@@ -22,20 +23,19 @@ _CHAT = Quirks(
             "web_search_options",
         }
     ),
-    # Some models and self-hosted templates refuse anything but nine alphanumerics
-    # (https://github.com/pydantic/pydantic-ai/issues/9096).
+    # "Tool call id was … but must be a-z, A-Z, 0-9, with a length of 9" (nearai/ironclaw issue 1241).
     call_id_length=9,
     call_id_alphabet=ascii_letters + digits,
     stream_usage="always",  # no stream_options; the last chunk carries usage
     max_tokens_parameter="max_tokens",
     system_role="system",
     required_tool_choice="any",
-    # "temperature outside 0 to 1 range" is the error glossary's example of a 400.
-    temperature_maximum=1.0,
+    temperature_maximum=1.5,  # ChatCompletionRequest in mistralai/platform-docs-public, openapi.yaml
     stop_maximum=None,
 )
 
-# client/models/createresponserequest.py: store and background may only be false, top_logprobs only 0.
+# client/models/createresponserequest.py: store and background may only be false, top_logprobs only 0, truncation only
+# "disabled"; the other members here are not in it.
 _RESPONSES = Quirks(
     drop_parameters=frozenset(
         {
@@ -50,7 +50,7 @@ _RESPONSES = Quirks(
         }
     ),
     system_role="system",
-    temperature_maximum=1.0,
+    temperature_maximum=1.0,  # the error glossary's example of a 400: "temperature outside 0 to 1 range"
 )
 
 MISTRAL = Provider(
@@ -65,8 +65,9 @@ MISTRAL = Provider(
     embeddings_path="/embeddings",
     input_tokens_path="/responses/input_tokens",
     documentation=(
-        "https://docs.mistral.ai/api",
-        "https://docs.mistral.ai/resources/error-glossary.md",
+        # openapi.yaml and public/resources/error-glossary.md.
+        "https://github.com/mistralai/platform-docs-public",
+        # Base URL, key variable and paths: mistralai 3.7.0.
         "https://github.com/mistralai/client-python",
     ),
 )

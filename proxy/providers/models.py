@@ -10,7 +10,8 @@ from proxy.wire.quirks import Quirks
 class Model:
     """`context_window` and `max_output` in tokens, None = not documented.
 
-    `thinking`: how reasoning is asked for where a budget exists (budget | adaptive), None = no such choice. `sampling`:
+    `thinking`: how reasoning is asked for where a budget exists (budget | adaptive), None = no such choice.
+    `thinking_off`, `efforts`: see `Quirks`; None = not known. `sampling`:
     whether temperature, top_p and the like are taken. `accepts_prefill`: a trailing assistant turn is continued.
     `forces_tools`: a tool choice that demands a call is taken.
     """
@@ -24,17 +25,30 @@ class Model:
     sampling: Literal["always", "unless_reasoning", "never"] = "always"
     accepts_prefill: bool = False
     forces_tools: bool = True
+    thinking_off: Literal["disabled", "between_tools", "never"] | None = None
+    efforts: tuple[str, ...] | None = None
 
 
-def _gpt(prefix: str, window: int, output: int | None, sampling: Literal["unless_reasoning", "never"]) -> Model:
-    return Model(prefix, window, output, image_input=True, reasoning=True, sampling=sampling)
+def _gpt(
+    prefix: str,
+    window: int,
+    output: int | None,
+    sampling: Literal["unless_reasoning", "never"],
+    efforts: tuple[str, ...] | None = None,
+) -> Model:
+    return Model(prefix, window, output, image_input=True, reasoning=True, sampling=sampling, efforts=efforts)
 
 
 def _gpt4(prefix: str, window: int, output: int) -> Model:
     return Model(prefix, window, output, image_input=True, reasoning=False)
 
 
-def _adaptive(prefix: str, *, forces_tools: bool = True) -> Model:
+def _adaptive(
+    prefix: str,
+    *,
+    forces_tools: bool = True,
+    thinking_off: Literal["disabled", "between_tools", "never"] = "disabled",
+) -> Model:
     """Claude from 4.7 on: thinking is adaptive only, sampling and prefill are refused."""
     return Model(
         prefix,
@@ -45,82 +59,118 @@ def _adaptive(prefix: str, *, forces_tools: bool = True) -> Model:
         thinking="adaptive",
         sampling="never",
         forces_tools=forces_tools,
+        thinking_off=thinking_off,
     )
 
 
-def _grok(prefix: str, window: int) -> Model:
-    return Model(prefix, window, 128_000, image_input=True, reasoning=True)
+def _budgeted(prefix: str) -> Model:
+    return Model(
+        prefix,
+        200_000,
+        64_000,
+        image_input=True,
+        reasoning=True,
+        thinking="budget",
+        thinking_off="disabled",
+        accepts_prefill=True,
+    )
 
 
-def _open(prefix: str, window: int, *, image_input: bool | None = None, reasoning: bool = True) -> Model:
+def _claude_4_6(prefix: str) -> Model:
+    return Model(
+        prefix,
+        1_000_000,
+        128_000,
+        image_input=True,
+        reasoning=True,
+        thinking="adaptive",
+        thinking_off="disabled",
+        efforts=("low", "medium", "high", "max"),
+    )
+
+
+def _other(prefix: str, window: int, *, image_input: bool | None = None, reasoning: bool = True) -> Model:
     return Model(prefix, window, None, image_input=image_input, reasoning=reasoning)
 
 
-# Windows: genai-prices 0.2.3 (which names each provider's page). Output limits and images of the GPT-6 family:
-# vercel.com/ai-gateway/models, of gpt-4*, gpt-5 and the o-series: platform.openai.com/docs/models. Reasoning and
-# sampling: pydantic-ai, profiles/openai.py ("verified against the live Responses API").
+# Windows: genai-prices 0.2.3; where it rounds (gpt-4.1, gpt-5.5) or is silent, as the output limits and images: litellm
+# 1.109.1, model_prices_and_context_window_backup.json. Both name OpenAI's pages, which were not at hand themselves.
+# Effort words: OpenAI's API reference, "reasoning_effort" (of gpt-5 the lowest is inferred from it); others not known.
+# Reasoning and sampling: pydantic-ai 2.68.0, profiles/openai.py ("verified against the live Responses API").
 _OPENAI = (
     _gpt("gpt-6.1-sol", 1_050_000, 128_000, "never"),
     _gpt("gpt-6.1-terra", 1_050_000, 128_000, "unless_reasoning"),
     _gpt("gpt-6-astra", 1_050_000, 128_000, "never"),
     _gpt("gpt-6-sol", 1_050_000, 128_000, "unless_reasoning"),
     _gpt("gpt-6-luna", 1_050_000, 128_000, "unless_reasoning"),
-    _gpt("gpt-5.6", 1_050_000, None, "unless_reasoning"),
-    _gpt("gpt-5.5", 1_000_000, None, "unless_reasoning"),
-    _gpt("gpt-5.5-pro", 1_000_000, None, "never"),
-    _gpt("gpt-5.4", 1_050_000, None, "unless_reasoning"),
-    _gpt("gpt-5.4-mini", 400_000, None, "unless_reasoning"),
-    _gpt("gpt-5.4-nano", 400_000, None, "unless_reasoning"),
+    _gpt("gpt-5.6", 1_050_000, 128_000, "unless_reasoning"),
+    _gpt("gpt-5.5", 1_050_000, 128_000, "unless_reasoning"),
+    _gpt("gpt-5.5-pro", 1_050_000, 128_000, "never"),
+    _gpt("gpt-5.4", 1_050_000, 128_000, "unless_reasoning"),
+    _gpt("gpt-5.4-pro", 1_050_000, 128_000, "never"),
+    _gpt("gpt-5.4-mini", 400_000, 128_000, "unless_reasoning"),
+    _gpt("gpt-5.4-nano", 400_000, 128_000, "unless_reasoning"),
+    _gpt("gpt-5.3-chat", 128_000, 16_384, "never"),
+    _gpt("gpt-5.3-codex", 400_000, 128_000, "unless_reasoning"),
     _gpt("gpt-5.2", 400_000, 128_000, "unless_reasoning"),
-    _gpt("gpt-5.1", 400_000, 128_000, "unless_reasoning"),
-    _gpt("gpt-5", 400_000, 128_000, "never"),
-    Model("gpt-5-chat", image_input=True, reasoning=False),
+    _gpt("gpt-5.2-pro", 400_000, 128_000, "never"),
+    _gpt("gpt-5.2-chat", 128_000, 16_384, "never"),
+    _gpt("gpt-5.1", 400_000, 128_000, "unless_reasoning", ("none", "low", "medium", "high")),
+    _gpt("gpt-5.1-chat", 128_000, 16_384, "never"),
+    _gpt("gpt-5.1-codex", 400_000, 128_000, "never"),
+    _gpt("gpt-5", 400_000, 128_000, "never", ("minimal", "low", "medium", "high")),
+    _gpt("gpt-5-pro", 400_000, 272_000, "never"),
+    Model("gpt-5-chat", 128_000, 16_384, image_input=True, reasoning=False),
     _gpt("o4-mini", 200_000, 100_000, "never"),
     _gpt("o3", 200_000, 100_000, "never"),
     _gpt("o1", 200_000, 100_000, "never"),
     Model("o3-mini", 200_000, 100_000, image_input=False, reasoning=True, sampling="never"),
-    _gpt4("gpt-4.1", 1_000_000, 32_768),
+    _gpt4("gpt-4.1", 1_047_576, 32_768),
     _gpt4("gpt-4o", 128_000, 16_384),
 )
 
-# Windows: genai-prices 0.2.3. Output limits, thinking, forced tools: pydantic-ai, profiles/anthropic.py (measured).
-# Prefill: accepted up to 4.5, a 400 from 4.6 on (router-for-me/CLIProxyAPI issue 5319, ericc-ch/copilot-api pull 261).
+# Windows: genai-prices 0.2.3, of mythos-5 and 5-1 litellm 1.109.1. Output limits, thinking, sampling, forced tools:
+# pydantic-ai 2.68.0, profiles/anthropic.py (measured). Images: litellm 1.109.1, for 5.2 that of 5.1.
+# Thinking off: the vendor's build-with-claude/thinking-troubleshooting up to Opus 5, its migration and what's-new pages
+# for 5.5 (Haiku 5.5: third parties' pages only). Effort words of 4.6: the vendor's build-with-claude/effort.
+# Prefill: accepted up to 4.5, a 400 from 4.6 on (litellm 1.109.1; anthropics/claude-code issue 52433).
 _ANTHROPIC = (
-    _adaptive("claude-fable-5"),
-    _adaptive("claude-fable-5-1", forces_tools=False),
-    _adaptive("claude-fable-5-2", forces_tools=False),
-    _adaptive("claude-mythos-5"),
-    _adaptive("claude-mythos-5-1", forces_tools=False),
-    _adaptive("claude-mythos-5-2", forces_tools=False),
+    _adaptive("claude-fable-5", thinking_off="never"),
+    _adaptive("claude-fable-5-1", forces_tools=False, thinking_off="never"),
+    _adaptive("claude-fable-5-2", forces_tools=False, thinking_off="never"),
+    _adaptive("claude-mythos-5", thinking_off="never"),
+    _adaptive("claude-mythos-5-1", forces_tools=False, thinking_off="never"),
+    _adaptive("claude-mythos-5-2", forces_tools=False, thinking_off="never"),
     _adaptive("claude-opus-5"),
-    _adaptive("claude-opus-5-5", forces_tools=False),
+    _adaptive("claude-opus-5-5", forces_tools=False, thinking_off="never"),
     _adaptive("claude-sonnet-5"),
-    _adaptive("claude-sonnet-5-5", forces_tools=False),
+    _adaptive("claude-sonnet-5-5", forces_tools=False, thinking_off="between_tools"),
     _adaptive("claude-haiku-5-5"),
     _adaptive("claude-opus-4-8"),
     _adaptive("claude-opus-4-7"),
-    Model("claude-opus-4-6", 1_000_000, 128_000, image_input=True, reasoning=True, thinking="adaptive"),
-    Model("claude-sonnet-4-6", 1_000_000, 128_000, image_input=True, reasoning=True, thinking="adaptive"),
-    Model("claude-opus-4-5", 200_000, 64_000, True, True, "budget", accepts_prefill=True),
-    Model("claude-sonnet-4-5", 200_000, 64_000, True, True, "budget", accepts_prefill=True),
-    Model("claude-haiku-4-5", 200_000, 64_000, True, True, "budget", accepts_prefill=True),
+    _claude_4_6("claude-opus-4-6"),
+    _claude_4_6("claude-sonnet-4-6"),
+    _budgeted("claude-opus-4-5"),
+    _budgeted("claude-sonnet-4-5"),
+    _budgeted("claude-haiku-4-5"),
 )
 
-# Windows: genai-prices 0.2.3. Output default of Grok: docs.x.ai, text/best-practices. gpt-oss takes text only.
+# Windows: genai-prices 0.2.3. Images: litellm 1.109.1, of gpt-oss-120b (and so of its smaller sibling)
+# anomalyco/models.dev, models/openai.
 _OTHERS = (
-    _grok("grok-4.7", 500_000),
-    _grok("grok-4.6", 500_000),
-    _grok("grok-4.5", 500_000),
-    _grok("grok-4.3", 1_000_000),
-    _open("deepseek-v4-pro", 1_000_000, image_input=False),
-    _open("deepseek-flash", 1_000_000),
-    _open("mistral-large-4", 1_048_576),
-    _open("mistral-small-2603", 262_144),
-    _open("gpt-oss-120b", 131_072, image_input=False),
-    _open("gpt-oss-20b", 131_072, image_input=False),
-    _open("kimi-k3", 1_040_000),
-    _open("qwen3.8-27b", 131_072),
-    _open("qwen-3.8-27b", 65_536),
+    _other("grok-4.7", 500_000, image_input=True),
+    _other("grok-4.6", 500_000, image_input=True),
+    _other("grok-4.5", 500_000, image_input=True),
+    _other("grok-4.3", 1_000_000, image_input=True),
+    _other("deepseek-v4-pro", 1_000_000, image_input=False),
+    _other("deepseek-flash", 1_000_000, image_input=True),
+    _other("mistral-large-4", 1_048_576),
+    _other("mistral-small-2603", 262_144),
+    _other("gpt-oss-120b", 131_072, image_input=False),
+    _other("gpt-oss-20b", 131_072, image_input=False),
+    _other("kimi-k3", 1_040_000),
+    _other("qwen3.8-27b", 131_072),
+    _other("qwen-3.8-27b", 65_536),
 )
 
 MODELS = _OPENAI + _ANTHROPIC + _OTHERS
@@ -139,7 +189,7 @@ def model_facts(name: str) -> Model | None:
     return None
 
 
-# What a model refuses that takes no sampling settings (pydantic-ai, profiles/openai.py and profiles/anthropic.py).
+# What a model refuses that takes no sampling settings (pydantic-ai 2.68.0, profiles/openai.py, profiles/anthropic.py).
 SAMPLING_PARAMETERS = frozenset(
     {
         "temperature",
@@ -164,7 +214,9 @@ def quirks_of(model: str, quirks: Quirks) -> Quirks:
     if facts.sampling == "never":
         quirks = replace(quirks, drop_parameters=quirks.drop_parameters | SAMPLING_PARAMETERS)
     if facts.thinking is not None:
-        quirks = replace(quirks, thinking=facts.thinking)
+        quirks = replace(quirks, thinking=facts.thinking, thinking_off=facts.thinking_off)
+    if facts.efforts is not None:
+        quirks = replace(quirks, efforts=facts.efforts)
     if not facts.forces_tools:
         quirks = replace(quirks, required_tool_choice=None)
     return quirks

@@ -3,7 +3,7 @@
 from proxy.providers.provider import Auth, Endpoint, Provider
 from proxy.wire.quirks import Quirks
 
-# docs/api/openai-compatibility.mdx: everything its list of request fields lacks.
+# ollama/ollama, docs/api/openai-compatibility.mdx: what its list of request fields lacks or leaves unticked.
 _CHAT = Quirks(
     drop_parameters=frozenset(
         {
@@ -27,13 +27,14 @@ _CHAT = Quirks(
     reasoning_field="reasoning",
     max_tokens_parameter="max_tokens",
     system_role="system",
-    accepts_strict_tools=False,  # https://github.com/pydantic/pydantic-ai/issues/4116
+    accepts_strict_tools=False,  # pydantic-ai 2.68.0, providers/ollama.py
+    required_tool_choice=None,  # tool_choice is unticked
     stop_maximum=None,
 )
 
 _RESPONSES = Quirks(drop_parameters=frozenset({"truncation"}), system_role="system", accepts_strict_tools=False)
 
-# docs/api/anthropic-compatibility.mdx.
+# docs/api/anthropic-compatibility.mdx: metadata and tool_choice are unticked, counting tokens is not offered.
 _MESSAGES = Quirks(drop_parameters=frozenset({"metadata"}), required_tool_choice=None, stop_maximum=None)
 
 OLLAMA = Provider(
@@ -50,7 +51,7 @@ OLLAMA = Provider(
     completions_path="/completions",
     is_local=True,
     documentation=(
-        "https://docs.ollama.com/api/openai-compatibility",
-        "https://docs.ollama.com/api/anthropic-compatibility",
+        # docs/api/openai-compatibility.mdx, anthropic-compatibility.mdx and authentication.mdx.
+        "https://github.com/ollama/ollama",
     ),
 )

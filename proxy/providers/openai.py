@@ -6,7 +6,7 @@ OPENAI = Provider(
     name="openai",
     base_url="https://api.openai.com/v1",
     environment_key="OPENAI_API_KEY",
-    # Both in the SDK's types/shared/chat_model.py; the second is the cheapest of the newest generation.
+    # Both in openai 3.52.0, types/shared/chat_model.py.
     default_models=("gpt-6.1-sol", "gpt-6-luna"),
     endpoints=(
         Endpoint("responses", "/responses"),
@@ -18,6 +18,5 @@ OPENAI = Provider(
     documentation=(
         # Base URL, key variable and paths: openai 3.52.0, _data_residency.py, _client.py, resources/.
         "https://github.com/openai/openai-python",
-        "https://platform.openai.com/docs/api-reference",
     ),
 )

@@ -3,23 +3,23 @@
 from proxy.providers.provider import Endpoint, Provider
 from proxy.wire.quirks import Quirks
 
-# What a model does not know, the router leaves out by itself, so nothing is dropped here. Silence is filled with
-# comments (": OPENROUTER PROCESSING"), and an error after the first byte comes inside a 200.
+# What a model does not know, the router ignores by itself (api_reference/overview), so nothing is dropped here. An
+# error after the first byte comes inside a 200 (api_reference/errors-and-debugging). Of both names of the output limit
+# max_tokens is the deprecated one (openrouter 1.3.84, components/chatrequest.py).
 _CHAT = Quirks(
-    reasoning_field="reasoning",
+    reasoning_field="reasoning",  # guides/best-practices/reasoning-tokens
     accepts_reasoning_history=True,
-    max_tokens_parameter="max_tokens",  # the only name its reference lists
     system_role="system",
 )
 
-# Stateless: store true and previous_response_id are refused (api_reference/responses/error-handling).
+# Stateless: store true and previous_response_id are refused (api_reference/responses/overview).
 _RESPONSES = Quirks(system_role="system")
 
 OPENROUTER = Provider(
     name="openrouter",
     base_url="https://openrouter.ai/api/v1",
     environment_key="OPENROUTER_API_KEY",
-    default_models=("openrouter/auto",),  # lets the router choose
+    default_models=("openrouter/auto",),  # lets the router choose: guides/routing/routers/auto-router
     endpoints=(
         Endpoint("chat", "/chat/completions", _CHAT),
         Endpoint("responses", "/responses", _RESPONSES),
@@ -27,9 +27,7 @@ OPENROUTER = Provider(
     ),
     embeddings_path="/embeddings",
     documentation=(
-        "https://openrouter.ai/docs/api/api-reference/chat/create-a-chat-completion",
-        "https://openrouter.ai/docs/api_reference/responses/error-handling",
-        "https://openrouter.ai/docs/guides/community/anthropic-agent-sdk",
-        "https://openrouter.ai/docs/api/reference/errors-and-debugging.md",
+        # The pages named above, and the paths in openapi/openapi.yaml.
+        "https://github.com/OpenRouterTeam/docs",
     ),
 )

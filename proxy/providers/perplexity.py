@@ -11,9 +11,10 @@ PERPLEXITY = Provider(
     endpoints=(Endpoint("responses", "/responses", Quirks(system_role="system")),),
     models_path=None,
     documentation=(
-        "https://docs.perplexity.ai/docs/agent-api/openai-compatibility.md",
-        "https://docs.perplexity.ai/docs/agent-api/models",
-        # The end of Sonar Chat Completions.
+        # POST /v1/responses as an alias, the base URL and the key variable.
+        "https://docs.perplexity.ai/docs/grounded-llm/openai-compatibility",
+        # The end of Sonar Chat Completions, and the one model that is left of it.
         "https://docs.stigg.io/documentation/ai-agents/providers/perplexity",
+        "https://www.truefoundry.com/docs/change-announcements/perplexity-agent-api-migration",
     ),
 )

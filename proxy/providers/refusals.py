@@ -22,19 +22,19 @@ class Code(NamedTuple):
     source: str
 
 
-_OPENAI = "OpenAI, docs/guides/error-codes"
+_OPENAI = "developers.openai.com/docs/guides/error-codes"
 _OPENAI_SDK = "openai 3.52.0, types/responses/response_error.py"
 _CODEX = "openai/codex, codex-rs/codex-api/src/sse/responses.rs (recorded errors)"
 _CLAUDE = "platform.claude.com/docs/en/api/errors"
-_CLAUDE_SDK = "anthropic 2.11.0, types/shared/*_error_details.py"
-_AZURE = "learn.microsoft.com, Azure OpenAI content filtering"
-_ROUTER = "openrouter.ai/docs/client-sdks/python/components/apierrortype"
-_GROQ = "console.groq.com/docs/errors, docs/flex-processing"
-_MISTRAL = "docs.mistral.ai/resources/error-glossary"
+_CLAUDE_TYPES = "anthropic 2.11.0, types/shared/error_type.py"
+_CLAUDE_SDK = "anthropic 2.11.0, types/shared/error_details.py and the files it imports"
+_AZURE = "vibrantlabsai/ragas issue 649 (Azure OpenAI, 400)"
+_ROUTER = "OpenRouterTeam/docs, api_reference/errors-and-debugging.mdx"
+_MISTRAL = "mistralai/platform-docs-public, public/resources/error-glossary.md"
 _DEEPSEEK = "api-docs.deepseek.com/quick_start/error_codes"
-_REPORTED = "the message as users of that provider report it (public issues and test fixtures)"
-_OVERFLOWS = "badlogic/pi-mono, packages/ai/src/utils/overflow.ts (one example per provider)"
-_PYDANTIC = "pydantic-ai, providers/ and profiles/ (measured)"
+_FIXTURES = "tests of several public repositories quote it alike; no page or thread found"
+_OVERFLOWS = "badlogic/pi-mono, packages/ai/src/utils/overflow.ts (examples per provider)"
+_PYDANTIC = "pydantic-ai 2.68.0, providers/ (measured)"
 
 # Codes that leave no doubt, whatever the message says.
 _CODES = (
@@ -47,7 +47,12 @@ _CODES = (
         _OPENAI_SDK,
     ),
     Code(Cause.BILLING, ("insufficient_quota",), _CODEX),
-    Code(Cause.BILLING, ("billing_hard_limit_reached", "billing_not_active", "credit_balance_exhausted"), _OPENAI),
+    Code(Cause.BILLING, ("billing_hard_limit_reached",), "dfinke/PowerShellAI issue 127 (OpenAI)"),
+    Code(
+        Cause.BILLING,
+        ("billing_not_active", "credit_balance_exhausted"),
+        "openai 3.52.0, types/beta/session_turn_error.py",
+    ),
     Code(Cause.BILLING, ("billing_error",), _CLAUDE),
     Code(
         Cause.BILLING,
@@ -56,22 +61,25 @@ _CODES = (
             "contract_spend_limit_reached",
             "linked_organization_spend_limit_reached",
             "linked_organization_billing_unavailable",
-            "organization_on_hold",
         ),
         _CLAUDE_SDK,
     ),
     Code(Cause.BILLING, ("payment_required",), _ROUTER),
-    Code(Cause.CREDENTIAL_REJECTED, ("invalid_api_key",), _OPENAI),
-    Code(Cause.CREDENTIAL_REJECTED, ("authentication_error",), _CLAUDE),
+    Code(Cause.CREDENTIAL_REJECTED, ("invalid_api_key",), _ROUTER + " (as OpenAI says it)"),
+    Code(Cause.CREDENTIAL_REJECTED, ("authentication_error",), _CLAUDE_TYPES),
+    Code(Cause.CREDENTIAL_REJECTED, ("organization_on_hold",), _CLAUDE_SDK),
     Code(Cause.CREDENTIAL_REJECTED, ("authentication",), _ROUTER),
-    Code(Cause.MODEL_UNAVAILABLE, ("model_not_found", "unsupported_country_region_territory"), _OPENAI),
-    Code(Cause.MODEL_UNAVAILABLE, ("deploymentnotfound",), "Azure OpenAI, code DeploymentNotFound of its 404"),
+    Code(Cause.MODEL_UNAVAILABLE, ("model_not_found",), _ROUTER),
+    Code(Cause.MODEL_UNAVAILABLE, ("unsupported_country_region_territory",), "home-assistant/core issue 120072 (403)"),
+    Code(Cause.MODEL_UNAVAILABLE, ("deploymentnotfound",), "MicrosoftDocs/azure-docs issue 114013 (404)"),
     Code(Cause.MODEL_UNAVAILABLE, ("unknown_model",), _MISTRAL),
-    Code(Cause.MODEL_UNAVAILABLE, ("capacity_exceeded",), _GROQ),
-    Code(Cause.MODEL_UNAVAILABLE, ("model_not_available", "model_decommissioned"), _REPORTED),
-    Code(Cause.UNSUPPORTED, ("unsupported_parameter", "unsupported_value"), _REPORTED),
+    Code(Cause.MODEL_UNAVAILABLE, ("capacity_exceeded",), "developersdigest.tech/errors/api/groq-api (498)"),
+    Code(Cause.MODEL_UNAVAILABLE, ("model_not_available",), "HeyPuter/puter issue 3168 (Together, 400)"),
+    Code(Cause.MODEL_UNAVAILABLE, ("model_decommissioned",), "atiilla/sqlmap-ai issue 3 (Groq, 400)"),
+    Code(Cause.UNSUPPORTED, ("unsupported_parameter",), "appatalks/eva-agent issue 83 (OpenAI, 400)"),
+    Code(Cause.UNSUPPORTED, ("unsupported_value",), "quelmap-inc/quelmap issue 4 (OpenAI, 400)"),
     Code(Cause.UNSUPPORTED, ("string_too_long",), _ROUTER),
-    Code(Cause.FOREIGN_ITEM, ("invalid_encrypted_content",), _REPORTED),
+    Code(Cause.FOREIGN_ITEM, ("invalid_encrypted_content",), "openai/codex issue 8145"),
     Code(Cause.FOREIGN_ITEM, ("compaction_signature_invalid",), _CLAUDE_SDK),
     Code(Cause.TOO_LARGE, ("request_too_large",), _CLAUDE),
     Code(Cause.TOO_LARGE, ("payload_too_large",), _ROUTER),
@@ -81,67 +89,89 @@ _CODES = (
 # Codes and types so general that a phrase in the message knows better.
 _GENERAL = (
     Code(Cause.RATE_LIMITED, ("rate_limit_exceeded",), _OPENAI_SDK),
-    Code(Cause.RATE_LIMITED, ("rate_limit_error",), _CLAUDE),
-    Code(Cause.RATE_LIMITED, ("slow_down",), _OPENAI),
+    Code(Cause.RATE_LIMITED, ("rate_limit_error",), _CLAUDE_TYPES),
+    Code(Cause.RATE_LIMITED, ("slow_down",), "developersdigest.tech/errors/api/openai-api (429)"),
     Code(Cause.SERVER_ERROR, ("server_error",), _OPENAI_SDK),
-    Code(Cause.SERVER_ERROR, ("overloaded_error", "api_error", "timeout_error"), _CLAUDE),
+    Code(Cause.SERVER_ERROR, ("overloaded_error", "api_error", "timeout_error"), _CLAUDE_TYPES),
     Code(Cause.SERVER_ERROR, ("provider_overloaded", "provider_unavailable", "server", "timeout"), _ROUTER),
-    Code(Cause.MODEL_UNAVAILABLE, ("not_found_error",), _CLAUDE),
+    Code(Cause.MODEL_UNAVAILABLE, ("not_found_error",), _CLAUDE_TYPES),
 )
 
 PHRASES = (
     # One request above the minute's allowance: waiting does not help, another target may.
-    Phrase(Cause.TOO_LARGE, ("request too large for", "tokens per min"), "OpenAI and Groq, 429 and 413 of that name"),
+    Phrase(
+        Cause.TOO_LARGE,
+        ("request too large for", "tokens per min"),
+        "continuedev/continue issues 11717 (OpenAI, 429) and 10218 (Groq, 413)",
+    ),
     Phrase(Cause.BILLING, ("credit balance is too low",), "anthropics/claude-code issue 4207"),
-    Phrase(Cause.BILLING, ("reached your specified api usage limits",), _REPORTED + "; 400: " + _CLAUDE),
-    Phrase(Cause.BILLING, ("reached your specified workspace api usage limits",), _REPORTED + "; 400: " + _CLAUDE),
+    Phrase(
+        Cause.BILLING,
+        ("reached your specified api usage limits",),
+        "anthropics/claude-code issue 2127; 400: " + _CLAUDE,
+    ),
+    Phrase(Cause.BILLING, ("reached your specified workspace api usage limits",), _FIXTURES + "; 400: " + _CLAUDE),
     Phrase(Cause.BILLING, ("exceeded your current quota", "billing"), _CODEX),
     Phrase(Cause.BILLING, ("insufficient balance",), _DEEPSEEK),
-    Phrase(Cause.BILLING, ("insufficient credits",), "openrouter.ai/docs/errors"),
+    Phrase(Cause.BILLING, ("insufficient credits",), "OpenRouterTeam/docs, PaymentRequiredResponseErrorData"),
     Phrase(Cause.BILLING, ("used all available credits",), "continuedev/continue issue 10373 (xAI, 429)"),
     Phrase(Cause.BILLING, ("doesn't have any credits",), "continuedev/continue issue 12670 (xAI, 403)"),
-    Phrase(Cause.CREDENTIAL_REJECTED, ("incorrect api key provided",), _OPENAI + "; xAI says it with a 400"),
-    Phrase(Cause.CREDENTIAL_REJECTED, ("invalid api key",), _GROQ),
-    Phrase(Cause.CREDENTIAL_REJECTED, ("invalid x-api-key",), "Anthropic's 401, as reported"),
+    Phrase(Cause.CREDENTIAL_REJECTED, ("incorrect api key provided",), _OPENAI),
+    Phrase(Cause.CREDENTIAL_REJECTED, ("invalid api key",), "Gitlawb/openclaude issue 1356 (a gateway, 401)"),
+    Phrase(Cause.CREDENTIAL_REJECTED, ("invalid x-api-key",), "cline/cline issue 12 (Anthropic, 401)"),
     Phrase(Cause.CREDENTIAL_REJECTED, ("authentication fails",), _DEEPSEEK),
-    Phrase(Cause.CONTENT_FILTER, ("content management policy",), "microsoft/azurechat issue 351"),
-    Phrase(Cause.CONTENT_FILTER, ("flagged as potentially violating our usage policy",), _REPORTED),
-    Phrase(Cause.CONTENT_FILTER, ("output blocked by content filtering policy",), _REPORTED),
-    Phrase(Cause.CONTENT_FILTER, ("content exists risk",), _REPORTED),
-    Phrase(Cause.CONTENT_FILTER, ("content violates usage guidelines",), _REPORTED),
-    Phrase(Cause.CONTENT_FILTER, ("requires moderation", "flagged"), "openrouter.ai/docs/errors"),
-    Phrase(Cause.FOREIGN_ITEM, ("encrypted content", "could not be"), _REPORTED),
+    Phrase(Cause.CONTENT_FILTER, ("content management policy",), "openai/openai-python issue 331 (Azure, 400)"),
+    Phrase(Cause.CONTENT_FILTER, ("flagged as potentially violating our usage policy",), "openai/codex issue 38849"),
+    Phrase(Cause.CONTENT_FILTER, ("output blocked by content filtering policy",), "anthropics/claude-code issue 13986"),
+    Phrase(Cause.CONTENT_FILTER, ("content exists risk",), "666ghj/BettaFish issue 108 (DeepSeek, 400)"),
+    Phrase(
+        Cause.CONTENT_FILTER,
+        ("content violates usage guidelines",),
+        "UKGovernmentBEIS/inspect_ai pull 2267 (xAI, 403)",
+    ),
+    Phrase(
+        Cause.CONTENT_FILTER,
+        ("requires moderation", "flagged"),
+        "OpenRouter's former list of 403s, as copies in public repositories have it",
+    ),
+    Phrase(Cause.FOREIGN_ITEM, ("encrypted content", "could not be"), "openai/codex issue 8145"),
     Phrase(
         Cause.FOREIGN_ITEM, ("invalid", "signature", "in", "thinking", "block"), "ding113/claude-code-hub issue 518"
     ),
-    Phrase(Cause.FOREIGN_ITEM, ("item with id", "not found"), _REPORTED),
-    Phrase(Cause.FOREIGN_ITEM, ("was provided without its required",), "community.openai.com, reasoning items"),
+    Phrase(Cause.FOREIGN_ITEM, ("item with id", "not found"), "can1357/oh-my-pi issue 41 (OpenAI, 404)"),
+    Phrase(Cause.FOREIGN_ITEM, ("was provided without its required",), "pydantic-ai, docs/capabilities/thinking.md"),
     Phrase(Cause.UNSUPPORTED, ("not supported with this model",), "appatalks/eva-agent issue 83"),
     Phrase(Cause.UNSUPPORTED, ("does not support", "with this model"), "QwenLM/qwen-code issue 921"),
     Phrase(Cause.UNSUPPORTED, ("not supported on this model",), _PYDANTIC),
-    Phrase(Cause.UNSUPPORTED, ("does not support assistant message prefill",), "anomalyco/opencode issue 19981"),
-    Phrase(Cause.UNSUPPORTED, ("maximum allowed number of output tokens",), _REPORTED),
-    Phrase(Cause.UNSUPPORTED, ("this model supports at most",), _REPORTED),
+    Phrase(Cause.UNSUPPORTED, ("does not support assistant message prefill",), "anomalyco/opencode issue 13768"),
+    Phrase(Cause.UNSUPPORTED, ("maximum allowed number of output tokens",), _FIXTURES + " (Anthropic, 400)"),
+    Phrase(Cause.UNSUPPORTED, ("this model supports at most",), "tailcallhq/forgecode issue 1185 (OpenAI, 400)"),
     Phrase(Cause.UNSUPPORTED, ("thinking mode does not support",), _PYDANTIC),
     Phrase(Cause.UNSUPPORTED, ("response_format type is unavailable",), _PYDANTIC),
     Phrase(Cause.UNSUPPORTED, ("reasoning is mandatory for this endpoint",), _PYDANTIC),
-    Phrase(Cause.UNSUPPORTED, ("is not a multimodal model",), _REPORTED),
-    Phrase(Cause.MODEL_UNAVAILABLE, ("model not exist",), _REPORTED + " (DeepSeek, 400)"),
-    Phrase(Cause.MODEL_UNAVAILABLE, ("unable to access non-serverless model",), _REPORTED),
-    Phrase(Cause.MODEL_UNAVAILABLE, ("is not a valid model id",), _REPORTED + " (OpenRouter, 400)"),
+    Phrase(Cause.UNSUPPORTED, ("is not a multimodal model",), "studio-dots-ai/dots.ocr issue 61 (vLLM, 400)"),
+    Phrase(Cause.MODEL_UNAVAILABLE, ("model not exist",), "ConardLi/easy-dataset issue 9 (DeepSeek, 400)"),
+    Phrase(
+        Cause.MODEL_UNAVAILABLE,
+        ("unable to access non-serverless model",),
+        "HeyPuter/puter issue 3168 (Together, 400)",
+    ),
+    Phrase(Cause.MODEL_UNAVAILABLE, ("is not a valid model id",), _ROUTER + " (400)"),
     Phrase(Cause.MODEL_UNAVAILABLE, ("country, region, or territory not supported",), _OPENAI),
     Phrase(Cause.CONTEXT_OVERFLOW, ("prompt is too long",), _OVERFLOWS),
-    Phrase(Cause.CONTEXT_OVERFLOW, ("exceed context limit",), _REPORTED),
+    Phrase(Cause.CONTEXT_OVERFLOW, ("exceed context limit",), "anthropics/claude-code issue 228"),
     Phrase(Cause.CONTEXT_OVERFLOW, ("input is too long for requested model",), _OVERFLOWS),
     Phrase(Cause.CONTEXT_OVERFLOW, ("exceeds the context window",), _CODEX),
     Phrase(Cause.CONTEXT_OVERFLOW, ("maximum context length is",), _OVERFLOWS),
     Phrase(Cause.CONTEXT_OVERFLOW, ("maximum prompt length is",), _OVERFLOWS),
     Phrase(Cause.CONTEXT_OVERFLOW, ("reduce the length of the messages",), _OVERFLOWS),
     Phrase(Cause.CONTEXT_OVERFLOW, ("too large for model with", "maximum context length"), _OVERFLOWS),
-    Phrase(Cause.CONTEXT_OVERFLOW, ("longer than the model's context length",), _REPORTED),
+    Phrase(
+        Cause.CONTEXT_OVERFLOW, ("longer than the model's context length",), "QwenLM/Qwen3 issue 1321 (SGLang, 400)"
+    ),
     Phrase(Cause.CONTEXT_OVERFLOW, ("exceeds the available context size",), _OVERFLOWS),
     Phrase(Cause.CONTEXT_OVERFLOW, ("greater than the context length",), _OVERFLOWS),
-    Phrase(Cause.CONTEXT_OVERFLOW, ("exceeds the context length",), _REPORTED + " (Ollama)"),
+    Phrase(Cause.CONTEXT_OVERFLOW, ("exceeds the context length",), "ollama/ollama, llm/llama_server.go"),
     Phrase(Cause.CONTEXT_OVERFLOW, ("input token count", "exceeds the maximum"), _OVERFLOWS),
     Phrase(Cause.CONTEXT_OVERFLOW, ("context window exceeds limit",), _OVERFLOWS),
     Phrase(Cause.CONTEXT_OVERFLOW, ("exceeded model token limit",), _OVERFLOWS),

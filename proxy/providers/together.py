@@ -3,8 +3,8 @@
 from proxy.providers.provider import Endpoint, Provider
 from proxy.wire.quirks import Quirks
 
-# The SDK, types/chat/completion_create_params.py: these members are not in it. Temperature is documented as 0-1
-# there, but higher values are in common use, so the vocabulary's range stays.
+# together 3.1.1, types/chat/completion_create_params.py: these members are not in it. Temperature is described there as
+# "from 0-1"; whether more is refused was not found, so the vocabulary's range stays.
 _CHAT = Quirks(
     drop_parameters=frozenset(
         {
@@ -36,13 +36,14 @@ TOGETHER = Provider(
     name="together",
     base_url="https://api.together.ai/v1",
     environment_key="TOGETHER_API_KEY",
-    default_models=("deepseek-ai/DeepSeek-V4-Pro-0813", "openai/gpt-oss-120b"),
+    default_models=("deepseek-ai/DeepSeek-V4-Pro-0813", "openai/gpt-oss-120b"),  # genai-prices 0.2.3
     endpoints=(Endpoint("chat", "/chat/completions", _CHAT),),
     embeddings_path="/embeddings",
     completions_path="/completions",
     documentation=(
-        "https://docs.together.ai/reference/chat-completions-1",
-        "https://www.together.ai/pricing",
-        "https://github.com/togethercomputer/together-python",
+        "https://docs.together.ai/docs/inference/openai-compatibility",
+        # Base URL and paths: openapi.yaml.
+        "https://github.com/togethercomputer/openapi",
+        "https://github.com/togethercomputer/together-py",
     ),
 )

@@ -4,8 +4,8 @@ from proxy.providers.provider import Endpoint, Provider
 from proxy.wire.quirks import Quirks
 
 _CHAT = Quirks(
-    drop_parameters=frozenset({"parallel_tool_calls", "user"}),  # "are ignored": serving/openai_compatible_server
-    reasoning_field="reasoning",  # older servers say reasoning_content: features/reasoning_outputs
+    drop_parameters=frozenset({"user"}),  # "is ignored": docs/serving/openai_compatible_server.md
+    reasoning_field="reasoning",  # older servers say reasoning_content (pydantic-ai 2.68.0, profiles/openai.py)
     max_tokens_parameter="max_tokens",
     system_role="system",
     stop_maximum=None,
@@ -25,9 +25,7 @@ VLLM = Provider(
     count_tokens_path="/messages/count_tokens",
     is_local=True,
     documentation=(
-        "https://docs.vllm.ai/en/stable/serving/openai_compatible_server/",
-        "https://docs.vllm.ai/en/stable/features/reasoning_outputs/",
-        # The messages endpoints: vllm/entrypoints/anthropic/api_router.py.
+        # docs/serving/openai_compatible_server.md; the messages endpoints: vllm/entrypoints/anthropic/api_router.py.
         "https://github.com/vllm-project/vllm",
     ),
 )

@@ -1,5 +1,6 @@
 """What is configured, frozen: a request holds the snapshot it began with to its end."""
 
+import hashlib
 import hmac
 from collections.abc import Mapping
 
@@ -50,9 +51,17 @@ class Snapshot(msgspec.Struct, frozen=True):
     keys: Mapping[str, Key]  # by digest
     pepper: bytes
     origins: Origins
+    recognized: dict[bytes, Key] = {}  # keys presented before, by another keyed hash: never more than there are keys
 
     def find_key(self, presented: str) -> Key | None:
-        """The record of a presented key. Looked up by its HMAC, so neither timing nor content of the table leaks it."""
-        presented_digest = keys.digest(self.pepper, presented)
-        key = self.keys.get(presented_digest)
-        return key if key is not None and hmac.compare_digest(key.digest, presented_digest) else None
+        """The record of a presented key. Looked up by its HMAC, so neither timing nor content of the table leaks it;
+        one that was right before by a keyed BLAKE2, because OpenSSL takes fifteen times as long for its HMAC."""
+        mark = hashlib.blake2b(presented.encode(), key=self.pepper[:64]).digest()
+        key = self.recognized.get(mark)
+        if key is None:
+            digest = keys.digest(self.pepper, presented)
+            key = self.keys.get(digest)
+            if key is None or not hmac.compare_digest(key.digest, digest):
+                return None
+            self.recognized[mark] = key
+        return key

@@ -159,6 +159,12 @@ class QuirksSpec(Section):
     thinking: Literal["budget", "adaptive"] | None = Field(
         default=None, description="How thinking is asked for; null = unknown."
     )
+    thinking_off: Literal["disabled", "between_tools", "never"] | None = Field(
+        default=None, description="What turns thinking off; null = unknown."
+    )
+    efforts: tuple[str, ...] | None = Field(
+        default=None, description="The effort words it takes; another one becomes the nearest. null = unknown."
+    )
     stop_maximum: int | None = Field(default=None, ge=0, description="How many stop sequences fit; null = no limit.")
 
 

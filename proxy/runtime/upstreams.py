@@ -21,7 +21,17 @@ _OWN_HEADERS = frozenset(
 )
 
 # Quirks in which null says something of its own.
-_MAY_BE_NULL = frozenset({"call_id_length", "call_id_alphabet", "required_tool_choice", "stop_maximum", "thinking"})
+_MAY_BE_NULL = frozenset(
+    {
+        "call_id_length",
+        "call_id_alphabet",
+        "required_tool_choice",
+        "stop_maximum",
+        "thinking",
+        "thinking_off",
+        "efforts",
+    }
+)
 
 
 class Connection(NamedTuple):

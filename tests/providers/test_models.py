@@ -22,6 +22,8 @@ def test_prefixes_are_unique_and_lower_case():
         ("gpt-5-chat-latest", "gpt-5-chat"),
         ("gpt-5.4-mini-2026-03-17", "gpt-5.4-mini"),
         ("gpt-5.6-luna", "gpt-5.6"),
+        ("gpt-5.4-pro-2026-03-05", "gpt-5.4-pro"),
+        ("gpt-5.1-chat-latest", "gpt-5.1-chat"),
         ("claude-haiku-4-5-20251001", "claude-haiku-4-5"),
         ("claude-opus-5-5", "claude-opus-5-5"),
         ("claude-opus-5-20260701", "claude-opus-5"),
@@ -72,3 +74,13 @@ def test_a_tool_cannot_be_demanded_where_that_is_refused():
 def test_default_models_of_the_two_homes_are_known():
     for name in ("openai", "anthropic"):
         assert all(model_facts(model) for model in PROVIDERS[name].default_models)
+
+
+def test_how_thinking_is_turned_off_and_which_efforts_there_are():
+    assert quirks_of("claude-sonnet-5-5", STANDARD).thinking_off == "between_tools"
+    assert quirks_of("claude-opus-5-5", STANDARD).thinking_off == "never"
+    assert quirks_of("claude-haiku-4-5", STANDARD).thinking_off == "disabled"
+    assert quirks_of("claude-opus-4-6", STANDARD).efforts == ("low", "medium", "high", "max")
+    assert quirks_of("gpt-5.1", STANDARD).efforts == ("none", "low", "medium", "high")
+    assert quirks_of("gpt-5-mini", STANDARD).efforts == ("minimal", "low", "medium", "high")
+    assert quirks_of("gpt-5.2", STANDARD).efforts is None

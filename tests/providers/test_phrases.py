@@ -71,6 +71,8 @@ def test_no_context_overflow(status: int, message: str):
         ),
         (403, "", "", "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO", Cause.CONTENT_FILTER),
         (404, "DeploymentNotFound", "", "", Cause.MODEL_UNAVAILABLE),
+        (400, "", "", "acme/fake-1.0 is not a valid model ID", Cause.MODEL_UNAVAILABLE),
+        (403, "organization_on_hold", "permission_error", "", Cause.CREDENTIAL_REJECTED),
         (400, "invalid_request_error", "", "Model Not Exist", Cause.MODEL_UNAVAILABLE),
         (498, "capacity_exceeded", "", "", Cause.MODEL_UNAVAILABLE),
         (400, "unsupported_parameter", "", "", Cause.UNSUPPORTED),
