@@ -13,7 +13,8 @@ class Quirks:
 
     # Canonical parameter names (rows of docs/parameters.md) the endpoint rejects or ignores; dropped with a warning.
     drop_parameters: frozenset[str] = frozenset()
-    # Call ids must be exactly this long, from this alphabet (mistral: nine alphanumerics); None = ours go as they are.
+    # Call ids must be exactly this long, from this alphabet (mistral: nine alphanumerics, langchain-ai/langchain pull
+    # 24668); None = ours go as they are.
     call_id_length: int | None = None
     call_id_alphabet: str | None = None
     # Where visible reasoning sits in a message or delta (groq, cerebras, together, vllm, ollama: "reasoning").
@@ -27,7 +28,7 @@ class Quirks:
     stream_usage: Literal["stream_options", "always"] = "stream_options"
     # What the output limit is called (most compatible servers know only the older name).
     max_tokens_parameter: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"
-    # The role of instructions; the compatible family rejects "developer".
+    # The role of instructions; many compatible servers reject "developer".
     system_role: Literal["developer", "system"] = "developer"
     # tools[].function.strict is understood; otherwise it is left out.
     accepts_strict_tools: bool = True
@@ -37,12 +38,19 @@ class Quirks:
     required_tool_choice: Literal["required", "any"] | None = "required"
     # The top of the temperature range; higher values are cut with a warning.
     temperature_maximum: float = 2.0
-    # How thinking is asked for: by a token budget, or adaptive only (Claude from 4.7 on rejects budgets). None = not
-    # known: what a client asks for in the same vocabulary stays, anybody else's wish becomes a budget.
+    # How thinking is asked for: by a token budget, or adaptive (Claude from 4.7 on rejects budgets: the vendor's page
+    # build-with-claude/thinking-troubleshooting). None = not known: what a client asks for in the same vocabulary
+    # stays, anybody else's wish becomes a budget.
     thinking: Literal["budget", "adaptive"] | None = None
+    # What turns thinking off where that is a setting of its own. None = not known: `disabled`, and where thinking is
+    # adaptive nothing is said.
+    thinking_off: Literal["disabled", "between_tools", "never"] | None = None
+    # The effort words the model takes; another one becomes the nearest. None = not known: a client's word goes as it
+    # is.
+    efforts: tuple[str, ...] | None = None
     # The most a request may ask to generate, for wires that require a limit; None = not known.
     output_maximum: int | None = None
-    # How many stop sequences fit; None = no documented limit. 0 = none at all.
+    # How many stop sequences fit; None = no limit known. 0 = none at all.
     stop_maximum: int | None = 4
 
 

@@ -1,8 +1,8 @@
 """Turns of other vocabularies as `system` and `messages`.
 
 Sources: anthropic (Python) 2.11, `types/message_create_params.py` (turns of one role in a row are one turn),
-`types/content_block_param.py`; the vendor's page "Handle tool calls" (results come first in the user message that
-follows the calls).
+`types/content_block_param.py`; the vendor's page agents-and-tools/tool-use/handle-tool-calls (results come first in the
+user message that follows the calls).
 """
 
 import re
@@ -32,6 +32,7 @@ from proxy.wire.fields import is_too_deep
 
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _PDF = "application/pdf"
+# The API's own pattern, from its 400s, is ^[a-zA-Z0-9_-]+$; the length is our caution.
 _CALL_ID = re.compile(r"[a-zA-Z0-9_-]{1,128}\Z")
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _FITTED_LENGTH = 24
@@ -74,7 +75,8 @@ class ContentWriter:
             content.sort(key=lambda block: block["type"] != "tool_result")  # stable: results first
 
     def _trim_prefill(self) -> None:
-        """A last assistant turn is continued, and may not end in whitespace."""
+        """A last assistant turn is continued, and may not end in whitespace (a 400: "final assistant content cannot end
+        with trailing whitespace")."""
         last = self.messages[-1] if self.messages else None
         if last is None or last["role"] != "assistant" or last["content"][-1]["type"] != "text":
             return

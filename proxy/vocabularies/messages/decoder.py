@@ -1,7 +1,7 @@
 """What a provider's frames and documents mean.
 
-Sources: anthropic (Python) 2.11, `lib/streaming/_messages.py` (what accumulates) and `types/content_block.py`; the
-vendor's page "Streaming messages" for the order of events.
+Sources: anthropic (Python) 2.11, `lib/streaming/_messages.py` (what accumulates), `types/content_block.py`,
+`types/beta/beta_compaction_block.py`; the vendor's page build-with-claude/streaming for the order of events.
 """
 
 from typing import Any

@@ -1,6 +1,7 @@
 """Our failures in this vocabulary's words (contract §6), and a provider's errors read back.
 
-Source of the shape: anthropic (Python) 2.11, `types/shared/error_response.py`, `error_type.py`.
+Sources: anthropic (Python) 2.11, `types/shared/error_response.py`, `error_type.py`; the vendor's page api/errors for
+request_too_large and the statuses 504 and 529.
 """
 
 from typing import Any, NamedTuple

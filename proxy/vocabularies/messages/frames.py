@@ -1,5 +1,6 @@
 """Frames of our own making. Source of the shapes: anthropic (Python) 2.11, `types/raw_message_start_event.py` and its
-siblings; `type` stands first and `event:` repeats it, because the official client drops a frame without one."""
+siblings; `type` stands first and `event:` repeats it, because the client drops a frame without one (`_streaming.py`).
+"""
 
 from typing import Any
 

@@ -3,17 +3,18 @@
 from typing import Any
 
 from proxy.canonical.account import Warning
-from proxy.canonical.request import OpaquePart, Request
+from proxy.canonical.request import OpaquePart, Reasoning, Request
 from proxy.vocabularies.messages.citations import is_made_up
 from proxy.vocabularies.messages.content_writer import fitted
 from proxy.vocabularies.messages.parameters import COLUMN
 from proxy.vocabularies.messages.request_writer import is_refused
-from proxy.vocabularies.messages.thinking import read_reasoning, write_reasoning
+from proxy.vocabularies.messages.thinking import OFF, fitted_effort, read_reasoning, write_reasoning
 from proxy.wire.codec import Objection, Outgoing, Peer
 from proxy.wire.quirks import Quirks
 
 _MATERIAL = {"thinking": "signature", "redacted_thinking": "data", "compaction": "encrypted_content"}
 _OURS = ("segue",)
+_EFFORTS_WHILE_OFF = ("low", "medium", "high")
 # What the counting endpoint takes of a request. Sources: anthropic (Python) 2.11, `message_count_tokens_params.py` in
 # `types/` and in `types/beta/`, without what travels as a header.
 COUNTED = ("messages", "model", "cache_control", "output_config", "speed", "system", "thinking", "tool_choice", "tools",
@@ -126,21 +127,40 @@ def _apply_quirks(request: Request, quirks: Quirks, body: dict[str, Any], warnin
 def _fit_thinking(request: Request, quirks: Quirks, body: dict[str, Any], warnings: list[Warning]) -> None:
     """The client wrote for one model; another may know only the other way to ask, or refuse a budget whose thinking
     blocks had to be left behind."""
-    thinking = body.get("thinking")
-    if not thinking:
-        return
+    thinking = body.get("thinking") or {"type": ""}
     asked = {"enabled": "budget", "adaptive": "adaptive"}.get(thinking["type"])
+    if thinking["type"] in OFF and quirks.thinking_off not in (None, thinking["type"]):
+        _turn_off(quirks, body, warnings)
     if asked and quirks.thinking and asked != quirks.thinking:
         del body["thinking"]
         config = dict(body.pop("output_config", None) or {})
         reasoning = read_reasoning(thinking, config.pop("effort", None))
         assert reasoning is not None
-        members = dict(write_reasoning(reasoning, quirks.thinking, body["max_tokens"]).members or {})
+        members = dict(write_reasoning(reasoning, quirks, body["max_tokens"]).members or {})
         warnings.append(Warning("thinking", "changed" if members else "dropped"))
         config |= members.pop("output_config", {})
         body |= members
         if config:
             body["output_config"] = config
-    if "thinking" in body and is_refused({"thinking": body["thinking"]}, {}, body["messages"]):
+    _fit_effort(quirks.efforts, body, warnings)
+    if body.get("thinking") and is_refused({"thinking": body["thinking"]}, {}, body["messages"]):
         del body["thinking"]
         warnings.append(Warning("thinking", "dropped"))
+
+
+def _turn_off(quirks: Quirks, body: dict[str, Any], warnings: list[Warning]) -> None:
+    """Thinking turned off in this model's way, beside an effort that goes with it."""
+    del body["thinking"]
+    body |= write_reasoning(Reasoning(disabled=True), quirks, 0).members or {}
+    warnings.append(Warning("thinking", "changed" if "thinking" in body else "dropped"))
+    if "thinking" in body:
+        _fit_effort(_EFFORTS_WHILE_OFF, body, warnings)
+
+
+def _fit_effort(taken: tuple[str, ...] | None, body: dict[str, Any], warnings: list[Warning]) -> None:
+    config = body.get("output_config") or {}
+    word = config.get("effort")
+    fits = word if taken is None or word is None else fitted_effort(word, taken)
+    if fits != word:
+        body["output_config"] = {**config, "effort": fits}
+        warnings.append(Warning("output_config.effort", "changed"))

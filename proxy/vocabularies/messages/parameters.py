@@ -66,7 +66,8 @@ COLUMN: Column = {
     "reasoning": Rule(
         Action.MAP,
         note="adaptive thinking with output_config.effort, or a budget: minimal 1024, low 2048, medium 10000, high "
-        "16384, xhigh and max 32768; dropped where tool_choice forces a call or a tool turn lost its thinking",
+        "16384, xhigh and max 32768; a budget is dropped where tool_choice forces a call or a tool turn lost its "
+        "thinking",
     ),
     "cache_control": Rule(Action.PASS, note="on blocks and tools"),
     "stream_options": dropped("usage is always sent"),

@@ -1,5 +1,5 @@
-"""A client's request. Sources: anthropic (Python) 2.11, `types/message_create_params.py` and its beta twin; the API
-reference of the vendor for temperature, top_p and top_k."""
+"""A client's request. Sources: anthropic (Python) 2.11, `types/message_create_params.py` and its beta twin; the same at
+commit 00dcf92 of anthropics/anthropic-sdk-python for temperature, top_p and top_k, which 2.11 no longer has."""
 
 import hashlib
 from typing import Any
@@ -18,7 +18,8 @@ _KNOWN = frozenset(
         "context_management", "mcp_servers", "cache_control",
     }
 )  # fmt: skip
-_LONGEST_IDENTIFIER = 64  # of `safety_identifier` on OpenAI's wires
+# Of `safety_identifier` at OpenAI: 64 in older API references, 128 in openai-python 3.52. The smaller suits both.
+_LONGEST_IDENTIFIER = 64
 
 
 def read_request(body: dict[str, Any]) -> Request:

@@ -1,8 +1,8 @@
 """A request of another vocabulary for a provider of this one.
 
 Sources: anthropic (Python) 2.11, `types/tool_param.py`, `types/tool_choice_param.py`, `types/output_config_param.py`;
-the vendor's page "Extended thinking" for what is refused while thinking; the 400s in BerriAI/litellm issues 15097
-(temperature beside top_p) and 3286 (stop sequences of whitespace).
+the vendor's page build-with-claude/extended-thinking, "Feature compatibility", for what is refused while thinking; the
+400s in BerriAI/litellm issues 15097 (temperature beside top_p) and 3286 (stop sequences of whitespace).
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from proxy.canonical.account import Warning
 from proxy.canonical.request import OpaqueTool, Request, Tool, ToolChoice
 from proxy.vocabularies.messages.content_writer import ContentWriter, cached, part_objections
 from proxy.vocabularies.messages.parameters import COLUMN, DEFAULT_MAX_TOKENS
-from proxy.vocabularies.messages.thinking import lost_its_thinking, write_reasoning
+from proxy.vocabularies.messages.thinking import OFF, lost_its_thinking, write_reasoning
 from proxy.wire.codec import Objection, Outgoing, Peer
 from proxy.wire.parameters import apply, unmet
 
@@ -112,7 +112,7 @@ def _write_output(request: Request, peer: Peer, body: dict[str, Any], warnings: 
 def _write_reasoning(request: Request, peer: Peer, body: dict[str, Any], warnings: list[Warning]) -> None:
     if request.reasoning is None:
         return
-    thinking = write_reasoning(request.reasoning, peer.quirks.thinking, body["max_tokens"])
+    thinking = write_reasoning(request.reasoning, peer.quirks, body["max_tokens"])
     members = thinking.members
     if members is not None and is_refused(members, body, body["messages"]):
         members = None
@@ -128,7 +128,9 @@ def _write_reasoning(request: Request, peer: Peer, body: dict[str, Any], warning
 
 
 def is_refused(members: dict[str, Any], body: dict[str, Any], messages: list[dict[str, Any]]) -> bool:
-    """Whether the API would answer a thinking budget in this request with a 400; adaptive thinking puts up with it."""
+    """Whether the API would answer a thinking budget in this request with a 400. Adaptive thinking may do without the
+    blocks (build-with-claude/adaptive-thinking, "Validation changes") and with a forced tool (pydantic-ai,
+    `profiles/anthropic.py`)."""
     if members.get("thinking", {}).get("type") != "enabled":
         return False
     forced = body.get("tool_choice", {}).get("type") in FORCING
@@ -138,7 +140,7 @@ def is_refused(members: dict[str, Any], body: dict[str, Any], messages: list[dic
 def _fit_sampling(peer: Peer, body: dict[str, Any], warnings: list[Warning]) -> None:
     """Temperature within its range and not beside top_p, nothing unusual while thinking, no stop sequence of mere
     whitespace."""
-    thinks = body.get("thinking", {}).get("type", "disabled") != "disabled"
+    thinks = body.get("thinking", {}).get("type", "disabled") not in OFF
     temperature = body.get("temperature")
     if temperature is not None and thinks and temperature != 1:
         _leave_out("temperature", body, warnings)

@@ -1,18 +1,20 @@
 """Reasoning between effort words and this wire's thinking settings.
 
-Sources: anthropic (Python) 2.11, `types/thinking_config_*_param.py`, `types/output_config_param.py` (a budget is at
-least 1024 and below max_tokens); the vendor's pages "Adaptive thinking" (its turns need not begin with a thinking
-block) and "Extended thinking" (with a budget they must; forced tool choice, temperature and top_k are refused).
-Budgets per effort: pydantic-ai, `profiles/anthropic.py`.
+Sources: anthropic (Python) 2.11, `types/thinking_config_*_param.py` (a budget is at least 1024 and below max_tokens);
+the vendor's pages build-with-claude/adaptive-thinking (turns need not begin with a thinking block),
+build-with-claude/thinking-troubleshooting (which model refuses what) and models/sonnet-5-5/migration-guide
+(`between_tools` stands for `disabled` there, alone and up to effort high).
 """
 
 from typing import Any, NamedTuple
 
 from proxy.canonical.request import Reasoning
+from proxy.wire.effort import BUDGETS, WORDS, nearest, of_budget
+from proxy.wire.quirks import Quirks
 
 SMALLEST_BUDGET = 1024
-BUDGETS = {"minimal": 1024, "low": 2048, "medium": 10_000, "high": 16_384, "xhigh": 32_768, "max": 32_768}
-_EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "xhigh", "max": "max"}
+OFF = ("disabled", "between_tools")
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 
 class Thinking(NamedTuple):
@@ -28,7 +30,7 @@ def read_reasoning(thinking: dict[str, Any] | None, effort: str | None) -> Reaso
     kind = thinking.get("type") if thinking else None
     if thinking is None or kind is None:
         return None if effort is None else Reasoning(effort=effort)
-    if kind == "disabled":
+    if kind in OFF:
         return Reasoning(effort=effort, disabled=True)
     budget = thinking.get("budget_tokens") if kind == "enabled" else None
     return Reasoning(
@@ -39,24 +41,35 @@ def read_reasoning(thinking: dict[str, Any] | None, effort: str | None) -> Reaso
     )
 
 
-def write_reasoning(reasoning: Reasoning, style: str | None, max_tokens: int) -> Thinking:
-    """`style`: the quirk `thinking`; not knowing it, a budget is asked for."""
+def write_reasoning(reasoning: Reasoning, quirks: Quirks, max_tokens: int) -> Thinking:
+    """Not knowing the model's way, a budget is asked for."""
     if reasoning.disabled or reasoning.effort == "none":
-        # The newest models refuse `disabled`; saying nothing is as near as one gets.
-        return Thinking({}, changed=True) if style == "adaptive" else Thinking({"thinking": {"type": "disabled"}})
-    if style == "adaptive":
-        return _adaptive(reasoning)
+        return _off(quirks)
+    if quirks.thinking == "adaptive":
+        return _adaptive(reasoning, quirks.efforts)
     return _budgeted(reasoning, max_tokens)
 
 
-def _adaptive(reasoning: Reasoning) -> Thinking:
+def _off(quirks: Quirks) -> Thinking:
+    """Some models that think adaptively refuse to be told not to: unless it is known, nothing is said."""
+    known = quirks.thinking_off or ("never" if quirks.thinking == "adaptive" else "disabled")
+    return Thinking({}, changed=True) if known == "never" else Thinking({"thinking": {"type": known}})
+
+
+def _adaptive(reasoning: Reasoning, taken: tuple[str, ...] | None) -> Thinking:
     members: dict[str, Any] = {"thinking": {"type": "adaptive", "display": "summarized"}}
-    if reasoning.effort is not None:
-        effort = _EFFORTS.get(reasoning.effort, "high")
-        return Thinking({**members, "output_config": {"effort": effort}}, changed=effort != reasoning.effort)
-    if reasoning.budget is not None:
-        return Thinking({**members, "output_config": {"effort": effort_of(reasoning.budget)}}, changed=True)
-    return Thinking(members)
+    word = reasoning.effort
+    if word is None and reasoning.budget is not None:
+        word = of_budget(reasoning.budget)
+    if word is None:
+        return Thinking(members)
+    effort = fitted_effort(word, taken)
+    return Thinking({**members, "output_config": {"effort": effort}}, changed=effort != reasoning.effort)
+
+
+def fitted_effort(word: str, taken: tuple[str, ...] | None) -> str:
+    """The word of this wire next to `word`."""
+    return nearest(word if word in WORDS else "high", taken or _EFFORTS)
 
 
 def _budgeted(reasoning: Reasoning, max_tokens: int) -> Thinking:
@@ -68,14 +81,6 @@ def _budgeted(reasoning: Reasoning, max_tokens: int) -> Thinking:
         budget = max(max_tokens // 2, SMALLEST_BUDGET)  # half is left for the answer
     members = {"thinking": {"type": "enabled", "budget_tokens": budget}}
     return Thinking(members, changed=budget != wanted or reasoning.adaptive)
-
-
-def effort_of(budget: int) -> str:
-    """The effort whose budget comes next."""
-    for effort in ("low", "medium", "high", "xhigh"):
-        if budget <= BUDGETS[effort]:
-            return effort
-    return "max"
 
 
 def lost_its_thinking(messages: list[dict[str, Any]]) -> bool:

@@ -8,12 +8,12 @@ from typing import Any
 
 from proxy.wire.parameters import PASS, Column, dropped, ineligible, mapped
 
-_TIERS = {"auto": "auto", "default": "default", "standard_only": "default", "flex": "flex", "priority": "priority"}
+_TIERS = ("auto", "default", "flex", "scale", "priority", "fast")
 
 
 def _service_tier(tier: Any) -> Mapping[str, Any] | None:
-    known = _TIERS.get(tier) if isinstance(tier, str) else None
-    return None if known is None else {"service_tier": known}
+    known = "default" if tier == "standard_only" else tier
+    return {"service_tier": known} if known in _TIERS else None
 
 
 def _verbosity(verbosity: Any) -> Mapping[str, Any]:
@@ -69,7 +69,7 @@ COLUMN: Column = {
     "strict": mapped(lambda strict: {"strict": bool(strict)}, "false is written out: true is the default here"),
     "tool_choice": PASS,
     "output_format": mapped(lambda form: {"text": {"format": form}}, "text.format"),
-    "reasoning": mapped(lambda effort: {"reasoning": {"effort": effort}}, "budgets become an effort"),
+    "reasoning": mapped(lambda effort: {"reasoning": {"effort": effort}}, "as in chat"),
     "cache_control": dropped("prompts are cached by prefix"),
     "stream_options": dropped("usage is always there"),
 }

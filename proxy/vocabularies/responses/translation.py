@@ -27,12 +27,12 @@ from proxy.canonical.request import (
 from proxy.vocabularies.responses.channels import ENCRYPTED
 from proxy.vocabularies.responses.parameters import COLUMN
 from proxy.wire.codec import Objection, Peer
+from proxy.wire.effort import wanted
 from proxy.wire.parameters import apply
+from proxy.wire.quirks import Quirks
 
 _ENCRYPTED_CONTENT = "reasoning.encrypted_content"
 _NO_PARAMETERS = {"type": "object", "properties": {}}
-# A thinking budget in tokens as an effort: the budgets other gateways map the same words to.
-_BUDGETS = ((2048, "low"), (8192, "medium"))
 
 
 def untranslatable(request: Request) -> list[Objection]:
@@ -74,7 +74,7 @@ def translate(request: Request, peer: Peer) -> tuple[dict[str, Any], list[Warnin
     warnings += apply(request.parameters, COLUMN, peer.quirks.drop_parameters, body)
     if request.output is not None:
         body["text"] = {**body.get("text", {}), "format": _format(request.output)}
-    if request.reasoning is not None and (reasoning := _reasoning(request.reasoning, warnings)):
+    if request.reasoning is not None and (reasoning := _reasoning(request.reasoning, peer.quirks, warnings)):
         body["reasoning"] = reasoning
     thinks = request.reasoning is not None and not request.reasoning.disabled
     if thinks or writer.has_reasoning:
@@ -195,7 +195,8 @@ def _tool(tool: Tool) -> dict[str, Any]:
     if tool.description is not None:
         written["description"] = tool.description
     if not tool.custom:
-        # Strict is this API's default and nobody else's: a schema not written for it would be refused.
+        # Strict is the default here, unlike in Chat Completions (OpenAI's guide on migrating to the Responses API): a
+        # schema not written for it would be refused.
         return {**written, "parameters": tool.parameters or _NO_PARAMETERS, "strict": bool(tool.strict)}
     if tool.format is not None:
         nested = tool.format.get("grammar")
@@ -228,16 +229,15 @@ def _format(output: OutputFormat) -> dict[str, Any]:
     return form
 
 
-def _reasoning(reasoning: Reasoning, warnings: list[Warning]) -> dict[str, Any]:
-    if reasoning.disabled:
-        return {"effort": "none"}
-    written: dict[str, Any] = {}
-    if reasoning.effort is not None:
-        written["effort"] = reasoning.effort
-    elif reasoning.budget is not None:
-        budget = reasoning.budget
-        written["effort"] = next((effort for limit, effort in _BUDGETS if budget <= limit), "high")
+def _reasoning(reasoning: Reasoning, quirks: Quirks, warnings: list[Warning]) -> dict[str, Any]:
+    word = wanted(reasoning, quirks.efforts)
+    written: dict[str, Any] = {} if word is None else {"effort": word}
+    if reasoning.budget is not None and reasoning.effort is None and word is not None and not reasoning.disabled:
         warnings.append(Warning("thinking.budget_tokens", "changed"))
+    elif word != ("none" if reasoning.disabled else reasoning.effort):
+        warnings.append(Warning("reasoning", "changed"))
+    if reasoning.disabled:
+        return written
     if reasoning.summary is not None:
         written["summary"] = reasoning.summary
     elif reasoning.budget is not None or reasoning.adaptive:

@@ -108,6 +108,30 @@ def test_thinking_is_asked_for_as_the_model_knows_it():
     assert passed(adaptive)[0]["thinking"] == {"type": "adaptive"}
 
 
+def test_thinking_is_turned_off_as_the_model_knows_it():
+    off = body(thinking={"type": "disabled"}, output_config={"effort": "xhigh"})
+    for unchanged in (Quirks(), Quirks(thinking="adaptive"), Quirks(thinking_off="disabled")):
+        assert passed(off, unchanged) == ({**off, "model": "claude-upstream"}, [])
+    sent, warnings = passed(off, Quirks(thinking_off="between_tools"))
+    assert sent["thinking"] == {"type": "between_tools"}
+    assert sent["output_config"] == {"effort": "high"}
+    assert warnings == [Warning("thinking", "changed"), Warning("output_config.effort", "changed")]
+    sent, warnings = passed(off, Quirks(thinking_off="never"))
+    assert "thinking" not in sent
+    assert sent["output_config"] == {"effort": "xhigh"}
+    assert warnings == [Warning("thinking", "dropped")]
+    between = body(thinking={"type": "between_tools"})
+    assert passed(between, Quirks(thinking_off="disabled"))[0]["thinking"] == {"type": "disabled"}
+
+
+def test_effort_stays_within_what_the_model_takes():
+    request = body(output_config={"effort": "xhigh", "task_budget": {}})
+    sent, warnings = passed(request, Quirks(efforts=("low", "medium", "high", "max")))
+    assert sent["output_config"] == {"effort": "high", "task_budget": {}}
+    assert warnings == [Warning("output_config.effort", "changed")]
+    assert passed(request)[1] == []
+
+
 def test_compaction_returns_only_to_its_origin():
     def request(tag: str) -> dict[str, Any]:
         return body(messages=turns({"type": "compaction", "content": "S", "encrypted_content": tag}, CALL))

@@ -146,6 +146,7 @@ def test_tool_choice(choice: dict[str, Any], expected: ToolChoice):
         ({"thinking": {"type": "enabled", "budget_tokens": 2048}}, Reasoning(budget=2048)),
         ({"thinking": {"type": "adaptive", "display": "summarized"}}, Reasoning(adaptive=True, summary="auto")),
         ({"thinking": {"type": "disabled"}}, Reasoning(disabled=True)),
+        ({"thinking": {"type": "between_tools"}}, Reasoning(disabled=True)),
         ({"output_config": {"effort": "xhigh"}}, Reasoning(effort="xhigh")),
         (
             {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}},

@@ -329,6 +329,29 @@ def test_reasoning(reasoning: Reasoning, style: Any, expected: dict[str, Any], a
     assert warnings == ([Warning("reasoning", action)] if action else [])
 
 
+@pytest.mark.parametrize(
+    ("off", "members"),
+    [
+        ("disabled", {"thinking": {"type": "disabled"}}),
+        ("between_tools", {"thinking": {"type": "between_tools"}}),
+        ("never", {}),
+        (None, {}),
+    ],
+)
+def test_thinking_is_turned_off_as_the_model_knows_it(off: Any, members: dict[str, Any]):
+    quirks = Quirks(thinking="adaptive", thinking_off=off)
+    body, warnings = written(asked(reasoning=Reasoning(disabled=True), parameters={"temperature": 0.5}), quirks)
+    assert body == {**BASE, "temperature": 0.5, **members}
+    assert warnings == ([] if members else [Warning("reasoning", "changed")])
+
+
+def test_effort_stays_within_what_the_model_takes():
+    quirks = Quirks(thinking="adaptive", efforts=("low", "medium", "high", "max"))
+    body, warnings = written(asked(reasoning=Reasoning("xhigh")), quirks)
+    assert body["output_config"] == {"effort": "high"}
+    assert warnings == [Warning("reasoning", "changed")]
+
+
 def test_thinking_leaves_room_for_the_answer_or_is_left_out():
     small = asked(reasoning=Reasoning("high"), parameters={"max_output_tokens": 4000})
     assert written(small)[0]["thinking"]["budget_tokens"] == 2000

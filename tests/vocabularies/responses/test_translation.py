@@ -192,6 +192,16 @@ def test_reasoning(reasoning: Reasoning, written: dict[str, str], warnings: list
     assert ("include" in body) is not reasoning.disabled
 
 
+def test_effort_stays_within_what_the_model_takes():
+    older = Quirks(efforts=("minimal", "low", "medium", "high"))
+    for reasoning, effort in ((Reasoning(disabled=True), "minimal"), (Reasoning(effort="max"), "high")):
+        body, warnings = translated(reasoning=reasoning, quirks=older)
+        assert body["reasoning"] == {"effort": effort}
+        assert warnings == [Warning("reasoning", "changed")]
+    assert translated(reasoning=Reasoning(effort="max"))[0]["reasoning"] == {"effort": "xhigh"}
+    assert translated(reasoning=Reasoning(effort="max"), quirks=Quirks(efforts=("high", "max")))[1] == []
+
+
 def test_what_is_left_out_is_told_once():
     cache = {"type": "ephemeral"}
     body, warnings = translated(
