@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from statistics import median
 
 from bench.paired import Estimate, differences, estimate, ratios
-from bench.rounds import Footprint, Sample
+from bench.rounds import STEADY_WARM_UP, Footprint, Sample
 from bench.scenarios import Scenario
 from bench.systems import DIRECT, SEGUE
 
@@ -175,9 +175,10 @@ def page(parts: Sequence[str], machine: dict[str, str], rounds: int, pinned: boo
     steady = ""
     if steady_requests:
         steady = (
-            f"\nThe steady load is {steady_requests:,} requests after a warm-up: two fifths plain, two fifths\n"
-            "streamed, one fifth streamed and translated. Memory is the sum over the system's processes, shared pages\n"
-            "counted in each.\n"
+            f"\nThe steady load is {steady_requests:,} requests after {STEADY_WARM_UP:,} of the same kind to warm up:\n"
+            "two fifths plain, two fifths streamed, one fifth streamed and translated. Growth is from the end of the\n"
+            "warm-up to the end of the load. Memory is the sum over the system's processes, shared pages counted in\n"
+            "each.\n"
         )
     return "\n".join([introduction, *(part for part in parts if part)]) + steady + f"\nMeasured on:\n\n{facts}\n"
 

@@ -15,6 +15,8 @@ from pybreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN
 
 from proxy.errors import Verdict
 
+# Looked up once: in an enum's class that costs as much as four function calls.
+_SUCCESS, _FAILURE, _COOL_DOWN = Verdict.SUCCESS, Verdict.FAILURE, Verdict.COOL_DOWN
 _BUCKETS = 10
 _LONGEST_DOUBLING = 6
 
@@ -122,7 +124,7 @@ class Permit:
     def report(self, verdict: Verdict, now: float, retry_after: float | None = None) -> None:
         """Tell the outcome. The first report counts; a success told early, while the stream still ran, may be followed
         by one failure: if the success counted, so does that, whatever the breaker has become since."""
-        broke_later = self._reported is Verdict.SUCCESS and verdict is Verdict.FAILURE
+        broke_later = self._reported is _SUCCESS and verdict is _FAILURE
         if self._reported is not None and not broke_later:
             return
         probe = self._probe and self._reported is None
@@ -191,19 +193,19 @@ class Breaker:
     ) -> bool:
         """Called by permits; returns whether the report counted. One from before the last transition is stale and
         changes no state; without a `generation` it is not, but tells an open breaker nothing."""
-        if verdict is Verdict.COOL_DOWN:
+        if verdict is _COOL_DOWN:
             self._cool_until = max(self._cool_until, now + (retry_after if retry_after is not None else 1.0))
         if self._window.state == STATE_OPEN if generation is None else generation != self._generation:
             return False
         if probe:
             self._probing = False
-        if verdict not in (Verdict.SUCCESS, Verdict.FAILURE):
+        if verdict not in (_SUCCESS, _FAILURE):
             return False
         self._window.now = now
         before = self._window.state
-        if verdict is Verdict.SUCCESS and before == STATE_CLOSED:
+        if verdict is _SUCCESS and before == STATE_CLOSED:
             self._window.reset_counter()  # all pybreaker's closed state does with a success, at a tenth of the cost
-        elif verdict is Verdict.SUCCESS:
+        elif verdict is _SUCCESS:
             self._machine.call(lambda: None)
         else:
             self._fail()
@@ -217,8 +219,9 @@ class Breaker:
 
         try:
             self._machine.call(raise_failure)
-        except _TargetFailed:
-            return
+        except _TargetFailed as failed:
+            # pybreaker's frames hold the error, and its traceback them; with it, all the request's frames would stay.
+            failed.__traceback__ = None
 
     def _moved(self, now: float) -> None:
         self._generation += 1

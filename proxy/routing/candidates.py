@@ -32,9 +32,8 @@ class Operation(Enum):
     GENERATE = "generate"
     EMBEDDINGS = "embeddings"
 
-    @property
-    def scope(self) -> str:
-        return self.value
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
 
 
 class Target(msgspec.Struct, frozen=True, gc=False):
@@ -65,17 +64,6 @@ class Target(msgspec.Struct, frozen=True, gc=False):
         return Peer(self.model, self.quirks, self.seal._replace(takes_untagged=first))
 
 
-class Route(msgspec.Struct, frozen=True):
-    """The model name clients use and who answers for it, in order."""
-
-    name: str
-    candidates: tuple[Target, ...]
-    announce: str = "held"  # held | eager
-    timeouts: Timeouts = Timeouts()
-    next_on_content_filter: bool = False
-    dimensions: int | None = None
-
-
 class Candidate(NamedTuple):
     """A target that may serve this request: the vocabulary and address it is asked in, and its side of the attempt."""
 
@@ -92,28 +80,54 @@ class Refusal(NamedTuple):
     objection: Objection
 
 
+class Route(msgspec.Struct, frozen=True):
+    """The model name clients use and who answers for it, in order. `offers`: see `offered`."""
+
+    name: str
+    candidates: tuple[Target, ...]
+    announce: str = "held"  # held | eager
+    timeouts: Timeouts = Timeouts()
+    next_on_content_filter: bool = False
+    dimensions: int | None = None
+    offers: dict[Operation, list[Candidate | Refusal]] = {}
+
+    def offered(self, operation: Operation) -> list[Candidate | Refusal]:
+        """What its targets come to for `operation`, in order; the same for every request, so worked out only once."""
+        found = self.offers.get(operation)
+        if found is None:
+            found = [_offer(target, operation, first=at == 0) for at, target in enumerate(self.candidates)]
+            self.offers[operation] = found
+        return found
+
+
+def _offer(target: Target, operation: Operation, *, first: bool) -> Candidate | Refusal:
+    asked = target.asked_for(operation)
+    if asked is None:
+        return Refusal(target, Objection("model", f"its provider offers no {operation.value}"))
+    vocabulary, path = asked
+    return Candidate(target, vocabulary, target.base_url + path, target.peer(first=first))
+
+
 def eligible(route: Route, request: Request, operation: Operation) -> tuple[list[Candidate], list[Refusal]]:
     """The route's candidates in order, split into those that can serve the request and those that cannot."""
     chosen, refused = [], []
-    for index, target in enumerate(route.candidates):
-        asked = target.asked_for(operation)
-        if asked is None:
-            refused.append(Refusal(target, Objection("model", f"its provider offers no {operation.value}")))
+    for offer in route.offered(operation):
+        if isinstance(offer, Refusal):
+            refused.append(offer)
             continue
-        vocabulary, path = asked
-        peer = target.peer(first=index == 0)
-        objection = _objection(target, vocabulary, peer, request)
+        objection = _objection(offer, request)
         if objection is None:
-            chosen.append(Candidate(target, vocabulary, target.base_url + path, peer))
+            chosen.append(offer)
         else:
-            refused.append(Refusal(target, objection))
+            refused.append(Refusal(offer.target, objection))
     return chosen, refused
 
 
-def _objection(target: Target, vocabulary: Upstream, peer: Peer, request: Request) -> Objection | None:
+def _objection(candidate: Candidate, request: Request) -> Objection | None:
+    target = candidate.target
     if target.takes_images is False and any(isinstance(part, Image) for part in request.parts()):
         return Objection("image", f"{target.name} takes no images")
-    found = vocabulary.objections(request, peer)
+    found = candidate.vocabulary.objections(request, candidate.peer)
     return found[0] if found else None
 
 

@@ -15,6 +15,7 @@ from proxy.wire.inflate import BROKEN, INFLATERS, Inflater
 _MOST_UNREAD = 256 * 1024
 _LARGEST_HEAD = 64 * 1024
 _INFLATED_AT_ONCE = 1 << 20
+_WORTH_JOINING = 64 * 1024  # bytes: copying less costs less than a second write
 
 
 class Connection(asyncio.Protocol):
@@ -40,13 +41,18 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         self.is_closed = True
         self._lost(self)
-        if self.exchange is not None:
-            self.exchange.connection_lost()
+        exchange, self.exchange = self.exchange, None
+        if exchange is not None:
+            exchange.connection_lost()
 
-    def send(self, exchange: "Http1Exchange", request: bytes) -> None:
+    def send(self, exchange: "Http1Exchange", head: bytes, body: bytes) -> None:
         assert self._transport is not None
         self.exchange = exchange
-        self._transport.write(request)
+        if len(body) < _WORTH_JOINING:
+            self._transport.write(head + body)
+        else:
+            self._transport.write(head)
+            self._transport.write(body)
 
     def pause(self) -> None:
         if self._transport is not None and not self.is_closed:
@@ -64,7 +70,11 @@ class Connection(asyncio.Protocol):
 
 
 class Http1Exchange:
-    """See `exchange.Exchange`. Also the parser's listener: its `on_…` methods are called by httptools."""
+    """See `exchange.Exchange`. Also the parser's listener: its `on_…` methods are called by httptools.
+
+    Exchange and parser hold each other, so the exchange lets go of it when nothing more can come. Otherwise every
+    request would stay in memory until the garbage collector came by.
+    """
 
     def __init__(self, connection: Connection, released: Callable[[Connection], None]) -> None:
         self.status = 0
@@ -73,7 +83,7 @@ class Http1Exchange:
         self.has_answer = False  # whether any byte of an answer arrived
         self._connection = connection
         self._released = released
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._pieces: list[bytes] = []
@@ -110,7 +120,11 @@ class Http1Exchange:
                 raise self._fault
             if self._is_whole:
                 return b""
-            await self._arrival()
+            self._waiter = self._loop.create_future()  # `_arrival`, without its coroutine: this is asked for each event
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
 
     async def read_all(self, limit: int) -> bytes:
         pieces: list[bytes] = []
@@ -143,6 +157,7 @@ class Http1Exchange:
             self._continue_reading()
         else:
             self._connection.close()
+        self._fault = None  # nobody reads any more, and once raised, its traceback leads back here
 
     # --- what the connection calls
 
@@ -150,6 +165,7 @@ class Http1Exchange:
         if self._is_whole:
             self._connection.close()  # nobody asked for more
             return
+        assert self._parser is not None
         self.has_answer = True
         if not self._has_head:
             self._head_size += len(data)
@@ -165,6 +181,7 @@ class Http1Exchange:
         self._wake()
 
     def connection_lost(self) -> None:
+        self._parser = None
         if self._deadline is not None:
             self._deadline.cancel()
         if self._is_whole or self._fault is not None:
@@ -197,6 +214,7 @@ class Http1Exchange:
     def on_headers_complete(self) -> None:
         if self._has_surplus:
             return
+        assert self._parser is not None
         self.status = self._parser.get_status_code()
         if self.status < 200:  # 100 Continue, 103 Early Hints: the answer is still to come
             self._headers.clear()
@@ -217,6 +235,7 @@ class Http1Exchange:
     def on_message_complete(self) -> None:
         if self.status < 200 or self._has_surplus:
             return
+        assert self._parser is not None
         self._is_whole = True
         self._may_stay = self._parser.should_keep_alive()  # after this the parser has forgotten the headers
 
@@ -266,6 +285,7 @@ class Http1Exchange:
         if self._is_released:
             return
         self._is_released = True
+        self._parser = None
         if self._deadline is not None:
             self._deadline.cancel()
         connection = self._connection

@@ -47,14 +47,14 @@ class Http1Transport:
     async def open(self, call: Call) -> Http1Exchange:
         """POST and wait for the answer's headers. Raises UpstreamFault."""
         place = self._places.get(call.url) or self._take_apart(call.url)
-        request = _request(place.head, call)
+        head = _head(place.head, call)
         reused = self._idle_connection(place.address)
         if reused is not None:
-            exchange = await self._exchange(reused, place.address, request)
+            exchange = await self._exchange(reused, place.address, head, call.body)
             if exchange is not None:
                 return exchange
         fresh = await self._connect(place.address, call.connect_timeout)
-        exchange = await self._exchange(fresh, place.address, request, is_fresh=True)
+        exchange = await self._exchange(fresh, place.address, head, call.body, is_fresh=True)
         assert exchange is not None
         return exchange
 
@@ -66,12 +66,12 @@ class Http1Transport:
         await asyncio.sleep(0)  # let the sockets close
 
     async def _exchange(
-        self, connection: Connection, address: Address, request: bytes, *, is_fresh: bool = False
+        self, connection: Connection, address: Address, head: bytes, body: bytes, *, is_fresh: bool = False
     ) -> Http1Exchange | None:
         """The exchange with its headers in; None if a kept connection had gone stale: it broke before any byte of an
         answer, so asking once more is safe."""
         exchange = Http1Exchange(connection, lambda released: self._keep(address, released))
-        connection.send(exchange, request)
+        connection.send(exchange, head, body)
         answered = False
         try:
             await exchange.head()
@@ -158,6 +158,6 @@ class Http1Transport:
         return place
 
 
-def _request(head: bytes, call: Call) -> bytes:
+def _head(begun: bytes, call: Call) -> bytes:
     lines = "".join([f"{name}: {value}\r\n" for name, value in call.headers.items()])
-    return b"%b%bcontent-length: %d\r\n\r\n%b" % (head, lines.encode("latin-1"), len(call.body), call.body)
+    return b"%b%bcontent-length: %d\r\n\r\n" % (begun, lines.encode("latin-1"), len(call.body))

@@ -26,6 +26,7 @@ from proxy.errors import ProxyError
 from proxy.vocabularies.responses.channels import BY_KIND, Channel
 from proxy.vocabularies.responses.document import relayed_document
 from proxy.vocabularies.responses.errors import finer_error, stream_error
+from proxy.vocabularies.responses.opening import Opening
 from proxy.vocabularies.responses.relay import Relay
 from proxy.vocabularies.responses.response_object import ENCODE, ResponseObject, usage_member
 from proxy.vocabularies.responses.stream import Part, Stream
@@ -46,48 +47,26 @@ class ResponsesEncoder:
         self._head = head
         self._object = ResponseObject(head)
         self._stream = Stream(head.seed)
-        self._relay = Relay(head, self._object, self._stream, self._open)
-        self._notices: list[Hop | Exhausted] = []
+        self._opening = Opening(head, self._object, self._stream)
+        self._relay = Relay(head, self._object, self._stream, self._opening)
         self._kinds: dict[int, BlockKind] = {}
         self._usage = Usage()
         self._final: dict[str, Any] | None = None
 
     def opening(self) -> bytes:
-        self._open()
+        self._opening.finish()
         return self._stream.take()
-
-    def _open(self) -> None:
-        """The opening events that are not out yet, then the notices that waited for them."""
-        relay = self._relay
-        if relay.opened:
-            return
-        for kind in ("created", "in_progress")[relay.openings_out :]:
-            self._stream.emit(f"response.{kind}", {"response": self._object.members("in_progress", [])})
-            relay.openings_out += 1
-        relay.opened = True
-        for notice in self._notices:
-            self._announce(notice)
-        self._notices.clear()
 
     def notice(self, notice: Hop | Exhausted) -> bytes:
-        if not self._relay.opened:
-            self._notices.append(notice)
-        elif self._final is None:
-            self._announce(notice)
+        if self._final is None:
+            self._opening.notice(notice)
         return self._stream.take()
-
-    def _announce(self, notice: Hop | Exhausted) -> None:
-        name = "fallback_start" if isinstance(notice, Hop) else "fallback_exhausted"
-        if self._head.notices == "events":
-            self._stream.emit(f"segue:{name}", notice.members())
-        elif self._head.notices == "comments":
-            self._stream.comment(comment_bytes(b"segue " + ENCODE({"event": name, **notice.members()})))
 
     def encode(self, events: Sequence[Event]) -> bytes:
         if self._final is not None:
             return b""
-        if not self._relay.opened:
-            self._open()
+        if not self._opening.over:
+            self._opening.finish()
         stream = self._stream
         for event in events:
             if type(event) is Delta:
@@ -174,7 +153,7 @@ class ResponsesEncoder:
     def fail(self, error: ProxyError) -> bytes:
         if self._final is not None:
             return b""
-        self._open()
+        self._opening.finish()
         member = {**self._head.account.member(), "error": finer_error(error)}
         usage = self._usage.merged(self._relay.usage)
         self._final = self._object.members(

@@ -5,7 +5,7 @@ Deltas are patched as bytes; frames that tell something are taken apart one leve
 rewrite keeps its bytes.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -23,6 +23,7 @@ from proxy.vocabularies.responses.channels import (
     TEXT,
     Channel,
 )
+from proxy.vocabularies.responses.opening import OPENINGS, Opening
 from proxy.vocabularies.responses.patching import learn
 from proxy.vocabularies.responses.response_object import (
     ENCODE,
@@ -39,25 +40,22 @@ from proxy.wire.codec import Head
 from proxy.wire.decoder import Step
 from proxy.wire.sse import Frame, frame_bytes
 
-_OPENINGS = ("response.created", "response.in_progress")
 _TERMINALS = ("response.completed", "response.incomplete")
 _BRACKETS = ("response.content_part", "response.reasoning_summary_part")
 _LISTS = {"content": {"output_text": TEXT, "reasoning_text": RAW_REASONING}, "summary": {"summary_text": SUMMARY}}
 
 
 class Relay:
-    """`openings_out`: how many of the two opening events are written; `opened`: both, and the notices after them."""
+    """Shares `response`, `stream` and `opening` with the encoder, which may have to go on where the relay stops."""
 
-    def __init__(self, head: Head, response: ResponseObject, stream: Stream, open_rest: Callable[[], None]) -> None:
+    def __init__(self, head: Head, response: ResponseObject, stream: Stream, opening: Opening) -> None:
         self._head = head
         self._object = response
         self._stream = stream
-        self._open_rest = open_rest
+        self._opening = opening
         self._held: list[Step] = []
         self._final: dict[str, Any] | None = None
         self.usage = Usage()
-        self.openings_out = 0
-        self.opened = False
 
     def write(self, steps: Sequence[Step]) -> dict[str, Any] | None:
         """Write the steps' frames; the finished Response object once the terminal event is out."""
@@ -91,10 +89,10 @@ class Relay:
         for event in events:
             if isinstance(event, UsageReported):
                 self.usage = self.usage.merged(event.usage)
-        if kind in _OPENINGS or kind == "response.queued":
+        if kind in OPENINGS or kind == "response.queued":
             self._lifecycle(kind, members)
             return
-        self._open_rest()
+        self._opening.finish()
         item = self._stream.item
         if kind in _TERMINALS:
             self._finish(kind, members, events)
@@ -130,22 +128,23 @@ class Relay:
         self._stream.write(frame_bytes(ENCODE(members), kind.encode()))
 
     def _lifecycle(self, kind: str, members: Members) -> None:
-        if self.opened or (kind == "response.created" and self.openings_out):
+        opening = self._opening
+        if opening.over or (kind == "response.created" and opening.written):
             return
-        if kind != "response.created" and not self.openings_out:
+        if kind != "response.created" and not opening.written:
             response = self._object.members("in_progress", [])
             self._stream.emit("response.created", {"response": response})
-            self.openings_out = 1
+            opening.written = 1
         theirs = object_of(members.get("response"))
         response = self._object.adopted(theirs, keep_created=kind == "response.created")
         response["output"] = raw([])
         if is_null(response.get("status")):
             response["status"] = raw("in_progress")
         self._write(kind, {**members, "response": raw(response)})
-        if kind in _OPENINGS:
-            self.openings_out = _OPENINGS.index(kind) + 1
-            if self.openings_out == len(_OPENINGS):
-                self._open_rest()
+        if kind in OPENINGS:
+            opening.written = OPENINGS.index(kind) + 1
+            if opening.written == len(OPENINGS):
+                opening.finish()
 
     def _item_added(self, kind: str, members: Members, events: Sequence[Event]) -> None:
         theirs = MEMBERS.decode(members["item"])

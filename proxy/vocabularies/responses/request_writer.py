@@ -14,6 +14,7 @@ from proxy.vocabularies.responses.input_reader import NAME, is_void, item_type
 from proxy.vocabularies.responses.parameters import COLUMN
 from proxy.vocabularies.responses.translation import translate, untranslatable
 from proxy.wire.codec import Objection, Outgoing, Peer
+from proxy.wire.effort import nearest
 from proxy.wire.parameters import unmet
 from proxy.wire.quirks import Quirks
 
@@ -100,6 +101,7 @@ def _apply_quirks(body: dict[str, Any], quirks: Quirks, warnings: list[Warning])
     if temperature is not None and temperature > quirks.temperature_maximum:
         body["temperature"] = quirks.temperature_maximum
         warnings.append(Warning("temperature", "changed"))
+    _fit_effort(body, quirks, warnings)
     if quirks.required_tool_choice != "required" and body.get("tool_choice") == "required":
         _weaken_choice(body, quirks, warnings)
     if quirks.structured_output != "json_schema":
@@ -124,6 +126,14 @@ def _drop(body: dict[str, Any], name: str, warnings: list[Warning]) -> None:
         return
     if all(warning.param != name for warning in warnings):
         warnings.append(Warning(name, "dropped"))
+
+
+def _fit_effort(body: dict[str, Any], quirks: Quirks, warnings: list[Warning]) -> None:
+    reasoning = body.get("reasoning") or {}
+    word = reasoning.get("effort")
+    if word is not None and (fits := nearest(word, quirks.efforts)) != word:
+        body["reasoning"] = {**reasoning, "effort": fits}
+        warnings.append(Warning("reasoning.effort", "changed"))
 
 
 def _weaken_choice(body: dict[str, Any], quirks: Quirks, warnings: list[Warning]) -> None:

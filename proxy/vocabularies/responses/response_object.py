@@ -1,6 +1,7 @@
 """The Response object: every key present, the request's settings echoed, ids and model ours.
 
-Sources: openai-python 3.52 `types/responses/response.py`; the Open Responses schema for what may not be null.
+Sources: openai-python 3.52 `types/responses/response.py`; openresponses/openresponses,
+`schema/components/schemas/ResponseResource.json`, for what may not be null.
 """
 
 from typing import Any
