@@ -97,8 +97,9 @@ def test_serving_what_the_environment_allows():
         with urllib.request.urlopen(request, timeout=20) as answer:
             models = [model["id"] for model in json.load(answer)["data"]]
         assert {"default", "fast"} < set(models)
-        with pytest.raises(urllib.error.HTTPError, match="401"):
+        with pytest.raises(urllib.error.HTTPError, match="401") as refused:
             urllib.request.urlopen(f"{address[0]}/models", timeout=20)
+        refused.value.close()
     finally:
         serving.send_signal(signal.SIGTERM)
         serving.communicate(timeout=30)

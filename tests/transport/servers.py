@@ -1,10 +1,45 @@
 """Servers that say exactly the bytes a test wants, and count what reached them."""
 
 import asyncio
+import contextlib
 import socket
 import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Self
+
+Converse = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def serving(converse: Converse) -> AsyncIterator[int]:
+    """A server that has `converse` talk on each connection; its port. When it ends, none of its sockets is left: a loop of
+    a test closes too soon for those that close by themselves."""
+    talks: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
+
+    async def attend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = asyncio.current_task()
+        assert talk is not None
+        talks.add(talk)
+        writers.append(writer)
+        try:
+            await converse(reader, writer)
+        finally:
+            talks.discard(talk)
+
+    server = await asyncio.start_server(attend, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        await asyncio.sleep(0.001)  # who was accepted just now gets as far as `attend`
+        for talk in list(talks):
+            talk.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.sleep(0.001)  # in which the transports close their sockets
 
 
 class RawServer:
@@ -15,23 +50,19 @@ class RawServer:
         self.requests: list[bytes] = []
         self.connections = 0
         self.closed = asyncio.Event()
-        self._writers: list[asyncio.StreamWriter] = []
+        self._serving = serving(self._serve)
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self.url = f"http://127.0.0.1:{await self._serving.__aenter__()}"
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.close()
-        for writer in self._writers:
-            writer.transport.abort()
+        await self._serving.__aexit__(kind, error, trace)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._writers.append(writer)
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")

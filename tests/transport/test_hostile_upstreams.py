@@ -14,7 +14,7 @@ import zstandard
 from proxy.errors import UpstreamFault
 from proxy.transport.exchange import Call
 from proxy.transport.http1_pool import Http1Transport
-from tests.transport.servers import RawServer, answer, chunked
+from tests.transport.servers import Converse, RawServer, answer, chunked, serving
 
 ENCODERS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
@@ -35,26 +35,18 @@ def call(url: str) -> Call:
     return Call(url, {"content-type": "application/json"}, b"{}", 2.0)
 
 
-class Trickling:
-    """A server that says one reply per connection, piece by piece, each as a packet of its own."""
+def trickling(*pieces: bytes) -> Converse:
+    """Says one reply per connection, piece by piece, each as a packet of its own."""
 
-    def __init__(self, *pieces: bytes) -> None:
-        self._pieces = pieces
-
-    async def __aenter__(self) -> str:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n{}")
-        for piece in self._pieces:
+        for piece in pieces:
             writer.write(piece)
             await writer.drain()
             await asyncio.sleep(0.005)
         writer.close()
+
+    return converse
 
 
 async def read(transport: Http1Transport, url: str) -> bytes:
@@ -90,9 +82,8 @@ async def test_a_second_answer_while_draining_does_not_pool_the_connection_twice
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-
+    async with serving(serve) as port:
+        url = f"http://127.0.0.1:{port}"
         exchange = await transport.open(call(f"{url}/first"))
         assert await exchange.read() == b"first"
         exchange.close(drain_seconds=1.0)  # as after [DONE]: the end of the body is still on its way
@@ -122,8 +113,8 @@ async def test_a_coding_that_arrives_in_small_packets_is_read_whole(transport: H
         f"content-length: {len(squeezed)}\r\n\r\n"
     )
     pieces = [squeezed[at : at + 5] for at in range(0, len(squeezed), 5)]
-    async with Trickling(head.encode(), *pieces) as url:
-        assert await read(transport, url) == text
+    async with serving(trickling(head.encode(), *pieces)) as port:
+        assert await read(transport, f"http://127.0.0.1:{port}") == text
 
 
 @pytest.mark.parametrize("coding", ENCODERS)

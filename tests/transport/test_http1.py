@@ -12,7 +12,7 @@ from proxy.errors import Cause, UpstreamFault
 from proxy.transport.exchange import Call
 from proxy.transport.http1 import Http1Exchange
 from proxy.transport.http1_pool import Http1Transport
-from tests.transport.servers import Ending, RawServer, answer, chunked
+from tests.transport.servers import Ending, RawServer, answer, chunked, serving
 
 OK = answer(b"ok")
 
@@ -60,8 +60,8 @@ async def test_no_trusted_connection(transport: Http1Transport):
     async def speak_plainly(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(OK)
 
-    async with await asyncio.start_server(speak_plainly, "127.0.0.1", 0) as server:
-        fault = await refused(transport, f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+    async with serving(speak_plainly) as port:
+        fault = await refused(transport, f"https://127.0.0.1:{port}/")
     assert (fault.cause, fault.detail) == (Cause.CONNECT_FAILED, "tls")
 
 
