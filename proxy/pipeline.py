@@ -26,10 +26,13 @@ from proxy.wire.codec import Encoder, Head
 from proxy.wire.decoder import Step
 from proxy.wire.fields import shown
 
+_LARGE = 16 * 1024  # bytes; copying members of less would save nothing
+
 
 class Incoming(NamedTuple):
     """One authenticated request. `reading` understands its body, `answering` writes the answer (they differ only for
-    the domain vocabulary). `forwarded`: client headers a provider of the same vocabulary may see."""
+    the domain vocabulary). `source`: the text of `body`. `forwarded`: client headers a provider of the same vocabulary
+    may see."""
 
     snapshot: Snapshot
     key: Key
@@ -37,6 +40,7 @@ class Incoming(NamedTuple):
     reading: DownstreamVocabulary
     answering: DownstreamVocabulary
     body: dict[str, Any]
+    source: bytes
     request_id: str
     seed: str
     notices: str
@@ -83,6 +87,8 @@ class Pipeline:
         request = incoming.reading.read_request(incoming.body)
         if incoming.answering.always_streams and not request.stream:
             request = msgspec.structs.replace(request, stream=True)
+        if len(incoming.source) > _LARGE:
+            request = msgspec.structs.replace(request, source=incoming.source)
         ask = self._ask(incoming, entry, request)
         head = Head(
             request, incoming.seed, int(self._clocks.wall()), incoming.request_id, entry.account, incoming.notices

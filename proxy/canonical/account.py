@@ -87,7 +87,7 @@ class Account(msgspec.Struct):
         """The `segue` member (contract §3)."""
         return {
             "served_by": self.served_by,
-            "attempts": [msgspec.to_builtins(a) for a in self.attempts],
+            "attempts": msgspec.to_builtins(self.attempts),
             "quota": {"decision": self.quota_decision, "warnings": []},
             "warnings": [{"param": w.param, "action": w.action} for w in self.warnings],
         }

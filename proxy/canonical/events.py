@@ -143,6 +143,7 @@ Event = (
 )
 TERMINAL = (Finished, Failed)
 _CALLS = (BlockKind.TOOL_CALL, BlockKind.CUSTOM_CALL)
+_HOSTED = BlockKind.HOSTED
 
 
 def is_content(event: Event) -> bool:
@@ -150,7 +151,7 @@ def is_content(event: Event) -> bool:
     if type(event) is Delta:
         return bool(event.text)
     if type(event) is Opened:
-        return event.kind is BlockKind.HOSTED or (event.kind in _CALLS and bool(event.call_id and event.name))
+        return event.kind is _HOSTED or (event.kind in _CALLS and bool(event.call_id and event.name))
     if type(event) is Foreign:
         return event.content
     return type(event) is Progress

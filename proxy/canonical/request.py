@@ -146,6 +146,7 @@ class Request(msgspec.Struct, frozen=True):
     """One generation request.
 
     `body` is the client's JSON object as parsed (once), never changed: same-vocabulary writers copy and patch it.
+    `source` is its text where that is large: what a writer leaves as it is need not be written anew.
     `parameters` holds every other setting under its canonical name (`wire/parameters.py`); only those the client sent.
     `unknown` lists top-level members nobody translates: they pass to the same vocabulary and are dropped elsewhere.
     """
@@ -162,6 +163,7 @@ class Request(msgspec.Struct, frozen=True):
     unknown: tuple[str, ...] = ()
     stream: bool = False
     stream_usage: bool = True  # whether the client wants usage in the stream
+    source: bytes = b""
 
     def parts(self) -> "list[Part]":
         """Every part of every turn, results' inner parts included."""

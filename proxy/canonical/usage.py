@@ -15,6 +15,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
 
     def merged(self, later: "Usage") -> "Usage":
         """Both reports as one: per figure the last non-null value wins."""
+        if self == _NOTHING:
+            return later
         return Usage(
             *(new if new is not None else old for new, old in zip(_figures(later), _figures(self), strict=True))
         )
@@ -24,6 +26,9 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
         if self.total_tokens is not None:
             return self.total_tokens
         return (self.input_tokens or 0) + (self.output_tokens or 0)
+
+
+_NOTHING = Usage()
 
 
 def _figures(usage: Usage) -> tuple[int | None, ...]:

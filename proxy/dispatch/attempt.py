@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from proxy.canonical.account import Warning
-from proxy.canonical.events import Event, Finished, is_content
+from proxy.canonical.events import Event
 from proxy.canonical.request import Request
 from proxy.clock import Deadline
 from proxy.dispatch.watch import Watch
@@ -31,6 +31,7 @@ _ERROR_BODY_SECONDS = 5.0
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Document(NamedTuple):
@@ -55,6 +56,7 @@ class Attempt:
         self._exchange: Exchange | None = None
         self._decoder: SseDecoder | None = None
         self._watch: Watch | None = None
+        self._deadline: Deadline | None = None
 
     async def commit(self, request: Request, forwarded: Mapping[str, str], within: float, deadline: Deadline) -> None:
         """Reach the commit point within `within` seconds. Raises UpstreamFault. `forwarded`: client headers the
@@ -79,8 +81,7 @@ class Attempt:
             raise self._late(request, within, deadline) from None
         finally:
             self.waited += self._clocks.monotonic() - began_waiting
-        if request.stream and self._exchange is not None:
-            self._watch = Watch(self._exchange, timeouts.idle, deadline)
+        self._deadline = deadline
 
     @property
     def ended(self) -> bool:
@@ -92,7 +93,9 @@ class Attempt:
         exchange, decoder, watch = self._exchange, self._decoder, self._watch
         assert exchange is not None
         assert decoder is not None
-        assert watch is not None
+        if watch is None:  # made when first needed: a short answer is here as a whole when it commits
+            assert self._deadline is not None
+            watch = self._watch = Watch(exchange, self.candidate.target.timeouts.idle, self._deadline)
         began = watch.resume()
         try:
             chunk = await exchange.read()
@@ -122,7 +125,7 @@ class Attempt:
             **(forwarded if candidate.vocabulary.name == request.vocabulary else {}),
             **dict(target.headers),
         }
-        return Call(candidate.url, headers, _encode(outgoing.body), target.timeouts.connect)
+        return Call(candidate.url, headers, _written(outgoing.body, request), target.timeouts.connect)
 
     async def _refusal(self) -> UpstreamFault:
         exchange = self._exchange
@@ -169,17 +172,13 @@ class Attempt:
         size = 0
         while len(self.held) < MOST_HELD_STEPS and size < MOST_HELD_BYTES:
             chunk = await self._exchange.read()
-            steps = decoder.feed(chunk) if chunk else decoder.finish()
-            for step in steps:
-                self.held.append(step)
-                size += len(step.frame.data) if step.frame is not None else 0
-                failed = failure_of(step.events)
-                committed = any(is_content(event) or type(event) is Finished for event in step.events)
-                if failed is not None and not committed:
+            self.held += decoder.feed(chunk) if chunk else decoder.finish()
+            size += len(chunk)
+            if decoder.has_content or decoder.ended:
+                failed = failure_of(self.held[-1].events)
+                if failed is not None and not decoder.has_content:
                     raise failures.of_failed(failed)
-                if committed:
-                    self.held.extend(steps[steps.index(step) + 1 :])
-                    return
+                return
 
     def _late(self, request: Request, within: float, deadline: Deadline) -> UpstreamFault:
         """Nothing came within the target's own timeout of the phase (streams have one), or within the slice."""
@@ -195,6 +194,17 @@ class Attempt:
             detail=detail,
             blames_target=had_its_time or not deadline.is_callers,
         )
+
+
+def _written(body: dict[str, Any], request: Request) -> bytes:
+    """`body` as JSON. Of a large request, members that nobody changed are copied as they came."""
+    if not request.source:
+        return _encode(body)
+    came = _members(request.source)
+    sent = request.body
+    return _encode(
+        {name: came[name] if name in came and sent[name] is value else value for name, value in body.items()}
+    )
 
 
 def _json_object(body: bytes) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ class Breakers:
     def of(self, target: Target) -> Breaker:
         """The target's breaker, made when first asked for. Changed settings make a new one."""
         breaker = self._by_target.get(target.name)
-        if breaker is None or breaker.settings != target.breaker:
+        if breaker is None or (breaker.settings is not target.breaker and breaker.settings != target.breaker):
             breaker = self._by_target[target.name] = Breaker(target.breaker, self._jitter)
         return breaker
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from proxy.errors import MethodNotAllowed, UnknownPath
+from proxy.routing.candidates import Operation
 from proxy.vocabularies.catalog import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES
 from proxy.wire.codec import Downstream
 from proxy.wire.fields import shown
@@ -21,11 +22,13 @@ class Kind(Enum):
 
 
 class Endpoint(NamedTuple):
-    """`vocabulary` is the one whose path this is; None where several shapes are served. `model`: a name in the path."""
+    """`vocabulary` is the one whose path this is; None where several shapes are served. `model`: a name in the path;
+    `operation`: what a key needs for it, and a candidate has to offer."""
 
     kind: Kind
     vocabulary: Downstream | None
     model: str | None = None
+    operation: Operation = Operation.GENERATE
 
 
 _POSTS = {
@@ -35,7 +38,7 @@ _POSTS = {
     "/completions": Endpoint(Kind.GENERATE, COMPLETIONS),
     "/messages": Endpoint(Kind.GENERATE, MESSAGES),
     "/messages/count_tokens": Endpoint(Kind.COUNT, MESSAGES),
-    "/embeddings": Endpoint(Kind.EMBEDDINGS, EMBEDDINGS),
+    "/embeddings": Endpoint(Kind.EMBEDDINGS, EMBEDDINGS, operation=Operation.EMBEDDINGS),
 }
 _EXISTS = ", ".join([*(f"POST /v1{path}" for path in _POSTS), "GET /v1/models", "GET /v1/models/{id}"])
 _REMEMBERED = 256  # clients use few paths, again and again

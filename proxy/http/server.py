@@ -17,7 +17,6 @@ from proxy.http.paths import Endpoint, Kind
 from proxy.http.stream import ClientStream
 from proxy.pipeline import Incoming, Pipeline
 from proxy.relay.downstream import Downstream
-from proxy.routing.candidates import Operation
 from proxy.runtime.snapshot import Key, Snapshot
 from proxy.settlement.ledger import Entry
 from proxy.telemetry.clocks import Clocks
@@ -27,7 +26,7 @@ from proxy.wire.codec import Downstream as Vocabulary
 from proxy.wire.fields import parse_object
 
 _encode = msgspec.json.Encoder().encode
-_OPERATIONS = {Kind.GENERATE: Operation.GENERATE, Kind.EMBEDDINGS: Operation.EMBEDDINGS}
+_COUNT = Kind.COUNT
 
 
 class Caller(NamedTuple):
@@ -91,7 +90,7 @@ class Server:
         entry.tenant, entry.key_id = key.tenant, key.id
         if "x-stainless-retry-count" in headers and headers["x-stainless-retry-count"] != "0":
             self._metrics.client_retried()
-        if endpoint.kind in (Kind.MODELS, Kind.MODEL):
+        if endpoint.vocabulary is None:
             return self._models(caller, entry, endpoint, snapshot, key)
         if self.draining:
             raise Draining("The proxy is shutting down. Retry.", retry_after=1.0)
@@ -104,14 +103,14 @@ class Server:
         received = await receive_body(request, limit, snapshot.server.body_timeout)
         entry.waited += self._clocks.monotonic() - began
         body = parse_object(received)
-        assert endpoint.vocabulary is not None
         incoming = Incoming(
             snapshot=snapshot,
             key=key,
-            operation=_OPERATIONS.get(endpoint.kind, Operation.GENERATE),
+            operation=endpoint.operation,
             reading=endpoint.vocabulary,
             answering=caller.vocabulary,
             body=body,
+            source=received,
             request_id=caller.request_id,
             seed=caller.seed,
             notices=request_headers.notice_mode(headers, key, has_typed_events=caller.vocabulary is RESPONSES),
@@ -119,7 +118,7 @@ class Server:
             timeout=request_headers.asked_timeout(headers),
             forwarded=request_headers.forwarded(headers),
         )
-        if endpoint.kind is Kind.COUNT:
+        if endpoint.kind is _COUNT:
             counted = await self._counter.count(incoming, entry)
             return self._json(counted, caller, entry)
         return await self._generate(caller, entry, incoming)

@@ -1,6 +1,6 @@
 """Writes down, once per request, how it ended: metrics and the log line."""
 
-from proxy.canonical.account import Account
+from proxy.canonical.account import Account, AttemptRecord
 from proxy.settlement.meter import Meter
 from proxy.telemetry import log
 from proxy.telemetry.clocks import Clocks
@@ -49,6 +49,13 @@ class Ledger:
         log.note("request", **_line(entry, seconds, own))
 
 
+def _attempt(record: AttemptRecord) -> str:
+    if record.reason is None and record.detail is None and record.status is None:
+        return f"{record.model} {record.outcome}"
+    status = str(record.status) if record.status else None
+    return " ".join(filter(None, (record.model, record.outcome, record.reason, record.detail, status)))
+
+
 def _line(entry: Entry, seconds: float, own: float) -> dict[str, object]:
     account, meter = entry.account, entry.meter
     line: dict[str, object] = {
@@ -61,10 +68,7 @@ def _line(entry: Entry, seconds: float, own: float) -> dict[str, object]:
         "outcome": entry.outcome,
         "error": entry.error,
         "served_by": account.served_by,
-        "attempts": [
-            " ".join(filter(None, (a.model, a.outcome, a.reason, a.detail, str(a.status) if a.status else None)))
-            for a in account.attempts
-        ],
+        "attempts": [_attempt(record) for record in account.attempts],
         "ms": round(seconds * 1000, 1),
         "own_ms": round(own * 1000, 2),
     }

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 LEVELS = ("debug", "info", "warning", "error")
+_RANK = {level: rank for rank, level in enumerate(LEVELS)}
 
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
@@ -26,7 +27,7 @@ class _Output:
         self._stamp = ""
 
     def write(self, level: str, event: str, fields: dict[str, Any]) -> None:
-        if LEVELS.index(level) < self.lowest:
+        if _RANK[level] < self.lowest:
             return
         now = time.time()
         if int(now) != self._second:

@@ -143,4 +143,5 @@ class Vocabulary(Downstream, Upstream, Protocol):
 
 def failure_of(events: Sequence[Event]) -> Failed | None:
     """The failure a step or document ended in, if it did."""
-    return events[-1] if events and isinstance(events[-1], Failed) else None
+    last = events[-1] if events else None
+    return last if type(last) is Failed else None

@@ -1,7 +1,7 @@
 """The guarantees every upstream stream gets, whatever its vocabulary: never raises on bad input, keeps the grammar, and
 ends in exactly one terminal event."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -28,8 +28,9 @@ class Malformed(Exception):
 class FrameReader(Protocol):
     """What a frame means in one vocabulary. One per attempt; state is its own."""
 
-    def read(self, frame: Frame, out: list[Event]) -> None:
-        """Append what `frame` says. Raises Malformed (or msgspec's errors, or UnicodeDecodeError) if it is broken."""
+    def read(self, frame: Frame, out: list[Event]) -> Any:
+        """Append what `frame` says. Raises Malformed (or msgspec's errors, or UnicodeDecodeError) if it is broken.
+        Returns the step's `view`."""
 
     def read_run(self, run: bytes) -> list[Delta] | None:
         """The deltas of a whole chunk of frames that do nothing but continue the block that is open, one a frame; None
@@ -42,11 +43,13 @@ class FrameReader(Protocol):
 
 class Step(msgspec.Struct, frozen=True, gc=False):
     """A frame and what it meant; or a `run` of frames, as they came, each of which meant one of the deltas. The last
-    step of a stream may have neither."""
+    step of a stream may have neither. `view`: the frame as its vocabulary decoded it, for a relay of the same
+    vocabulary; None where that is nobody's business."""
 
     frame: Frame | None
     events: list[Event]
     run: bytes = b""
+    view: Any = None
 
 
 def apart(step: Step) -> list[Step]:
@@ -66,7 +69,7 @@ class SseDecoder:
         self._reader = reader
         self._splitter = FrameSplitter()
         self._grammar = Grammar()
-        self._content = False
+        self.has_content = False  # whether something was said that a client would show, speak or execute
         self._broken_in_a_row = 0
         self._frames = 0
 
@@ -78,11 +81,11 @@ class SseDecoder:
         """What `chunk` completed; empty after the end."""
         if self._grammar.ended:
             return []
-        if self._content and self._splitter.is_between_frames:
+        if self.has_content and self._splitter.is_between_frames:
             deltas = self._reader.read_run(chunk)
             if deltas is not None:
                 self._broken_in_a_row = 0
-                return [Step(None, list[Event](deltas), chunk)]
+                return [Step(None, [*deltas], chunk)]
         try:
             frames = self._splitter.feed(chunk)
         except FrameTooLarge as too_large:
@@ -115,41 +118,43 @@ class SseDecoder:
             self._frames += 1
             events: list[Event] = []
             try:
-                self._reader.read(frame, events)
+                view = self._reader.read(frame, events)
             except BROKEN_FRAME as broken:
                 steps.append(self._broken(broken))
             else:
                 self._broken_in_a_row = 0
-                steps.append(Step(frame, self._allowed(events)))
+                steps.append(Step(frame, self._allowed(events), b"", view))
             if self._grammar.ended:
                 break
         return steps
 
     def _broken(self, broken: Exception) -> Step:
         self._broken_in_a_row += 1
-        if self._content or self._broken_in_a_row > 1:
+        if self.has_content or self._broken_in_a_row > 1:
             return self._failed(FaultKind.MALFORMED, f"a frame could not be read: {broken}")
         return Step(None, [Skipped("malformed")])
 
     def _allowed(self, events: list[Event]) -> list[Event]:
-        if self._content and len(events) == 1:
+        if self.has_content and len(events) == 1:
             event = events[0]
             if type(event) is Delta and event.block in self._grammar.open:
                 return events  # the hot path: one more delta of a block that is open
+        grammar = self._grammar
         out: list[Event] = []
         for event in events:
-            if not self._grammar.started and not isinstance(event, (Started, Failed)):
-                self._grammar.allows(Started())
+            kind = type(event)
+            if not grammar.started and kind is not Started and kind is not Failed:
+                grammar.allows(Started())
                 out.append(Started())
-            if not self._grammar.allows(event):
+            if not grammar.allows(event):
                 out.append(Skipped("grammar"))
                 continue
-            if not self._content and is_content(event):
-                self._content = True
-            if isinstance(event, Finished):
-                out.extend(map(Closed, self._grammar.open_blocks))
+            if not self.has_content and is_content(event):
+                self.has_content = True
+            if kind is Finished:
+                out.extend(map(Closed, grammar.open_blocks))
             out.append(event)
-            if isinstance(event, TERMINAL):
+            if kind in TERMINAL:
                 break
         return out
 

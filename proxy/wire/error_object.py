@@ -1,5 +1,5 @@
-"""The error object OpenAI's wires share: `{"error": {message, type, param, code}}` (OpenAI API reference, "Error
-codes"; the rows are contract §6)."""
+"""The error object OpenAI's wires share: `{"error": {message, type, param, code}}` (openai-python 3.52,
+`types/shared/error_object.py`; the rows are contract §6)."""
 
 from typing import Any
 
@@ -74,7 +74,7 @@ def read_error_object(body: dict[str, Any]) -> UpstreamError:
         return UpstreamError(inner)
     listed = body.get("detail")
     if inner is None and isinstance(listed, list) and listed and isinstance(listed[0], dict):
-        # FastAPI's validation errors, as vLLM answers them (fastapi docs, "Handling Errors").
+        # The validation errors of servers built with FastAPI (its docs, `tutorial/handling-errors.md`).
         place = listed[0].get("loc")
         param = ".".join(str(step) for step in place if _is_word(step)) if isinstance(place, list) else None
         said = listed[0].get("msg")

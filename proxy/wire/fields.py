@@ -123,8 +123,9 @@ class Fields:
     def objects(self, name: str, *, required: bool = False) -> "list[Fields]":
         """Views of an array of objects; empty if absent."""
         views = []
+        own = self.at(name)
         for index, value in enumerate(self.items(name, required=required)):
-            place = f"{self.at(name)}[{index}]"
+            place = f"{own}[{index}]"
             if not isinstance(value, dict):
                 raise InvalidType(
                     f"Invalid type for '{place}': expected an object, got {json_type(value)}.", param=place

@@ -11,6 +11,8 @@ MAXIMUM_FRAME_BYTES = 4 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 # Two line ends in a row; the LF of a CRLF is never a line end of its own.
 _BLANK_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")
+_LF = 0x0A
+_CR = 0x0D  # as a number: looking for a byte string in another one costs an exception inside Python
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
@@ -53,7 +55,7 @@ class FrameSplitter:
                 return []
             self._begun = True
             text = text.removeprefix(_BOM)
-        if b"\r" in text:
+        if _CR in text:
             blocks = self._split_any(text)
         else:
             *blocks, self._tail = text.split(b"\n\n")
@@ -86,19 +88,19 @@ class FrameSplitter:
 def split_run(run: bytes, prefix: bytes) -> bytes | None:
     """The data of a chunk whose frames all begin with `prefix` and have one line of data each, as lines; None if the
     chunk looks otherwise. What is not as it looks (a comment between two frames) shows when the lines are parsed."""
-    if not run.startswith(prefix) or not run.endswith(b"\n\n") or b"\r" in run:
+    if not run.startswith(prefix) or not run.endswith(b"\n\n") or _CR in run:
         return None
     return run[len(prefix) : -2].replace(b"\n\n" + prefix, b"\n")
 
 
 def parse_frame(block: bytes) -> Frame | None:
     """The frame in a block of lines without its blank line; None if it has no data (comments, lone fields)."""
-    if b"\r" not in block:
+    if _CR not in block:
         # The two forms nearly every provider writes, without the general case's loop.
         first, separator, rest = block.partition(b"\n")
         if not separator and first.startswith(b"data: "):
             return Frame(b"", first[6:])
-        if first.startswith(b"event: ") and rest.startswith(b"data: ") and b"\n" not in rest:
+        if first.startswith(b"event: ") and rest.startswith(b"data: ") and _LF not in rest:
             return Frame(first[7:], rest[6:])
     event, lines = b"", []
     for line in _LINE_END.split(block):
@@ -113,7 +115,7 @@ def parse_frame(block: bytes) -> Frame | None:
 
 def frame_bytes(data: bytes, event: bytes = b"") -> bytes:
     """One event on the wire. `data` may hold line breaks (a provider's multi-line data): each line gets its field."""
-    if b"\n" in data:
+    if _LF in data:
         data = b"\ndata: ".join(data.split(b"\n"))
     return b"event: %b\ndata: %b\n\n" % (event, data) if event else b"data: %b\n\n" % data
 

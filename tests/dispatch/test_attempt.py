@@ -206,6 +206,14 @@ async def test_only_a_whole_stream_gives_its_connection_back():
     assert whole.exchange.closed == [1.0], "closing twice does nothing"
 
 
+async def test_of_a_large_request_only_what_changed_is_written_anew():
+    source = b'{"model": "m", "messages": [1.50,\t"\\u00e9"], "seed": 7}'
+    tried = Try(Answer(sse("stop")))
+    await tried.commit(Request("toy", "m", json.loads(source), stream=True, source=source))
+    [call] = tried.transport.calls
+    assert call.body == b'{"model":"a","messages":[1.50,\t"\\u00e9"],"seed":7}'
+
+
 async def test_what_the_provider_is_sent():
     tried = Try(Answer(sse("stop")))
     await tried.commit()

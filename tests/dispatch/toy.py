@@ -90,7 +90,7 @@ class Toy:
         return [Objection("n", "one answer only")] if request.parameters.get("n", 1) != 1 else []
 
     def write_request(self, request: Request, peer: Peer) -> Outgoing:
-        return Outgoing({"model": peer.model}, [Warning("seed", "dropped")])
+        return Outgoing({**request.body, "model": peer.model}, [Warning("seed", "dropped")])
 
     def reader(self, peer: Peer) -> ToyReader:
         return ToyReader()

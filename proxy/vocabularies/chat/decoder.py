@@ -25,13 +25,16 @@ from proxy.canonical.events import (
 from proxy.vocabularies.chat import details
 from proxy.vocabularies.chat.calls import CallTable, arguments_text
 from proxy.vocabularies.chat.errors import reported_failure
+from proxy.vocabularies.chat.mould import Mould
 from proxy.vocabularies.chat.schema import CHUNK, DONE, OBJECT, PROSE, Choice, Chunk, Fragment, Spoken
 from proxy.vocabularies.chat.usage import read_usage
 from proxy.wire.codec import Peer
 from proxy.wire.decoder import BROKEN_FRAME
 from proxy.wire.sse import Frame, split_run
 
-# Beyond OpenAI's five: mistral's model_length, the "error" of mistral and OpenRouter, deepseek's resource shortage.
+# Beyond OpenAI's five: model_length and error (mistralai/client-python, `client/models/chatcompletionchoice.py`; error
+# also in OpenRouterTeam/docs, `api_reference/errors-and-debugging.mdx`); and what deepseek says when it runs out of
+# resources, for which its clients are the only witness.
 _REASONS = {
     "length": StopReason.LENGTH,
     "model_length": StopReason.LENGTH,
@@ -39,6 +42,9 @@ _REASONS = {
     "function_call": StopReason.TOOL_CALLS,
     "content_filter": StopReason.CONTENT_FILTER,
 }
+_TEXT = BlockKind.TEXT  # looking a member up in an enum's class costs as much as four function calls
+_REFUSAL = BlockKind.REFUSAL
+_END = StopReason.END
 _BROKEN_OFF = ("error", "insufficient_system_resource")
 _KNOWN_FIELDS = ("reasoning_content", "reasoning")
 
@@ -68,35 +74,43 @@ class ChatReader:
         self._blocks = 0
         self._sources: dict[str, Citation] = {}
         self._started = False
+        self._mould = Mould()
 
-    def read(self, frame: Frame, out: list[Event]) -> None:
+    def read(self, frame: Frame, out: list[Event]) -> Chunk | None:
         text = frame.data
         if text.startswith(DONE):
             self._end(out)
-            return
+            return None
         chunk = CHUNK.decode(text)
         if chunk.error or frame.event == b"error":
             out.append(reported_failure(OBJECT.decode(text)))
-            return
+            return None
         if self._sits_elsewhere:
             self._adjust(chunk, OBJECT.decode(text))
         if chunk.choices is None and chunk.usage is None:
             out.append(_foreign(frame, OBJECT.decode(text)))
         else:
             self._read_chunk(chunk, out)
+        return None if self._sits_elsewhere else chunk
 
     def read_run(self, run: bytes) -> list[Delta] | None:
         if len(self._voices) != 1 or self._sits_elsewhere:
             return None
         [voice] = self._voices.values()
-        lines = split_run(run, b"data: ") if voice.kind is BlockKind.TEXT and voice.index == 0 else None
-        if lines is None:
+        if voice.kind is not _TEXT or voice.index != 0:
             return None
-        try:
-            chunks = PROSE.decode_lines(lines)
-        except BROKEN_FRAME:
-            return None  # there is more to it than prose, or it is broken: frame by frame tells
-        return [Delta(voice.block, chunk.choices[0].delta.content) for chunk in chunks]
+        texts = self._mould.texts(run)
+        if texts is None:
+            lines = split_run(run, b"data: ")
+            if lines is None:
+                return None
+            try:
+                texts = [chunk.choices[0].delta.content for chunk in PROSE.decode_lines(lines)]
+            except BROKEN_FRAME:
+                return None  # there is more to it than prose, or it is broken: frame by frame tells
+            self._mould.learn(lines.rpartition(b"\n")[2], texts[-1])
+        block = voice.block
+        return [Delta(block, text) for text in texts]
 
     def read_whole(self, body: dict[str, Any]) -> list[Event]:
         """A whole answer, which is a chunk with messages for deltas. Raises ValidationError."""
@@ -104,7 +118,7 @@ class ChatReader:
         chunk = msgspec.convert(body, Chunk)
         self._adjust(chunk, body)
         self._read_chunk(chunk, out)
-        broken = next((at for at, event in enumerate(out) if isinstance(event, Failed)), None)
+        broken = next((at for at, event in enumerate(out) if type(event) is Failed), None)
         if broken is not None:
             return out[: broken + 1]
         self._end(out)
@@ -137,9 +151,9 @@ class ChatReader:
         for voice in self._voices.values():
             self._close_all(voice, out)
         voice = self._voices.get(0) or next(iter(self._voices.values()))
-        reason = voice.reason or StopReason.END
-        if voice.calls.calls and reason is StopReason.END:
-            reason = StopReason.TOOL_CALLS  # some servers say "stop" after calls, as OpenAI does after forced ones
+        reason = voice.reason or _END
+        if voice.calls.calls and reason is _END:
+            reason = StopReason.TOOL_CALLS  # OpenAI says "stop" after named calls (vllm-project/vllm pull 25054)
         out.append(Finished(reason))
 
     def _read_choice(self, choice: Choice, out: list[Event]) -> None:
@@ -154,13 +168,13 @@ class ChatReader:
                 self._reason(voice, spoken, out)
             if isinstance(content, str):
                 if content:
-                    self._say(voice, BlockKind.TEXT, content, out)
+                    self._say(voice, _TEXT, content, out)
             elif content is not None:
                 self._read_parts(voice, content, out)
             if spoken.annotations:
                 self._cite(voice, spoken.annotations, out)  # while the text they speak of is still open
             if spoken.refusal:
-                self._say(voice, BlockKind.REFUSAL, spoken.refusal, out)
+                self._say(voice, _REFUSAL, spoken.refusal, out)
             if spoken.tool_calls or spoken.function_call is not None:
                 self._read_calls(voice, spoken, out)
         if choice.error:
@@ -204,7 +218,7 @@ class ChatReader:
                 out.append(Signed(voice.block, details.sealed(entry, self._peer.seal)))
 
     def _read_parts(self, voice: _Voice, parts: list[Any], out: list[Event]) -> None:
-        """Content as a list: mistral's text and thinking parts (its client's models/thinkchunk.py)."""
+        """Content as a list: text and thinking parts (mistralai/client-python, `client/models/thinkchunk.py`)."""
         for part in parts:
             if not isinstance(part, dict):
                 continue
@@ -245,7 +259,8 @@ class ChatReader:
                 out.append(Cited(voice.block, _citation(cited)))
 
     def _note_sources(self, chunk: Chunk) -> None:
-        """Perplexity's lists beside the choices, repeated in each chunk: told once, when the text is complete."""
+        """Perplexity's lists beside the choices, in each chunk (BerriAI/litellm issue 13777) or in the last (symfony/ai
+        pull 388): told once, when the text is complete."""
         for listed in (chunk.search_results, chunk.citations):
             for source in listed if isinstance(listed, list) else ():
                 found = source if isinstance(source, dict) else {"url": source}
@@ -257,15 +272,16 @@ class ChatReader:
             out.append(Failed(FaultKind.REPORTED, "the provider broke the answer off", code=reason))
             return
         self._close_all(voice, out)
-        voice.reason = _REASONS.get(reason, StopReason.END)
+        voice.reason = _REASONS.get(reason, _END)
 
     def _close_all(self, voice: _Voice, out: list[Event]) -> None:
-        if voice.kind is BlockKind.TEXT:
+        if self._sources and voice.kind is _TEXT:
             out.extend(Cited(voice.block, source) for source in self._sources.values())
             self._sources.clear()
         self._close_prose(voice, out)
-        out.extend(map(Closed, voice.open_calls))
-        voice.open_calls.clear()
+        if voice.open_calls:
+            out.extend(map(Closed, voice.open_calls))
+            voice.open_calls.clear()
 
     def _adjust(self, chunk: Chunk, whole: dict[str, Any]) -> None:
         """Put what sits elsewhere, by the provider's quirks, where the view has it."""

@@ -1,8 +1,8 @@
 """Round-trip material of reasoning: OpenRouter's `reasoning_details`, the one documented form on this wire.
 
-Source: OpenRouter, guides/best-practices/reasoning-tokens: entries of type reasoning.text (`text`, `signature`),
-reasoning.summary (`summary`) and reasoning.encrypted (`data`), each with `id`, `format`, `index`. What is opaque in an
-entry travels as one sealed payload: the entry itself without its readable text (form "detail").
+Source: OpenRouterTeam/docs, `guides/best-practices/reasoning-tokens.mdx`: entries of type reasoning.text (`text`,
+`signature`), reasoning.summary (`summary`) and reasoning.encrypted (`data`), each with `id`, `format`, `index`. What is
+opaque in an entry travels as one sealed payload: the entry itself without its readable text (form "detail").
 """
 
 from typing import Any

@@ -38,8 +38,8 @@ def written(head: Head, events: Sequence[Event]) -> dict[str, Any]:
 
 def relayed(head: Head, body: dict[str, Any], events: Sequence[Event]) -> dict[str, Any]:
     """A provider's answer with our ids, origin tags and account."""
-    opened = iter([event for event in events if isinstance(event, Opened) and event.kind in _CALLS])
-    materials = iter([event.material for event in events if isinstance(event, Signed)])
+    opened = iter([event for event in events if type(event) is Opened and event.kind in _CALLS])
+    materials = iter([event.material for event in events if type(event) is Signed])
     choices = []
     for choice in body["choices"]:
         message = choice.get("message")

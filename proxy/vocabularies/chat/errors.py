@@ -1,6 +1,7 @@
 """Errors that providers of this wire report, in bodies and in frames of a 200.
 
-Source: OpenRouter's errors page: numeric codes that are HTTP statuses, the provider's own words in `metadata.raw`.
+Sources: OpenRouterTeam/docs, `api_reference/errors-and-debugging.mdx` (numeric codes that are HTTP statuses, inside a
+200 too); openrouter-rs 0.2, `error::OpenRouterError` (the provider's words as `raw`, which that page no longer has).
 """
 
 from typing import Any

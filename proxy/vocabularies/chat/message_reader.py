@@ -1,7 +1,8 @@
 """A client's `messages` as canonical turns.
 
-Source: openai-python 3.52 `types/chat/chat_completion_*_param.py`; `reasoning_content` in the history as deepseek's
-guides/thinking_mode has it, `reasoning_details` as OpenRouter's guides/best-practices/reasoning-tokens.
+Sources: openai-python 3.52 `types/chat/chat_completion_*_param.py`; `reasoning_content` in the history as
+api-docs.deepseek.com/guides/thinking_mode has it; `reasoning` and `reasoning_details` as OpenRouterTeam/docs,
+`guides/best-practices/reasoning-tokens.mdx`.
 """
 
 from collections.abc import Callable
@@ -24,6 +25,8 @@ from proxy.errors import InvalidRequest, InvalidType
 from proxy.vocabularies.chat import details
 from proxy.wire.fields import Fields, json_type
 
+_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+
 
 def read_messages(fields: Fields) -> tuple[Turn, ...]:
     """Raises InvalidRequest naming the field."""
@@ -33,6 +36,10 @@ def read_messages(fields: Fields) -> tuple[Turn, ...]:
     turns: list[Turn] = []
     legacy_calls: dict[str, str] = {}  # function name -> the id of its latest call
     for number, message in enumerate(messages):
+        plain = _plain(message.source)
+        if plain is not None:
+            turns.append(plain)
+            continue
         role = message.text("role", required=True)
         match role:
             case "system" | "developer":
@@ -52,6 +59,14 @@ def read_messages(fields: Fields) -> tuple[Turn, ...]:
                 known = ("system", "developer", "user", "assistant", "tool", "function")
                 message.choice("role", known)
     return tuple(turns)
+
+
+def _plain(message: dict[str, Any]) -> Turn | None:
+    """What most messages are, a role and a text, without asking for each member there might be."""
+    role, content = message.get("role"), message.get("content")
+    if len(message) != 2 or type(content) is not str or not content or type(role) is not str or role not in _ROLES:
+        return None
+    return Turn(_ROLES[role], (Text(content),))
 
 
 def _assistant(message: Fields, number: int, legacy_calls: dict[str, str]) -> tuple[Part, ...]:

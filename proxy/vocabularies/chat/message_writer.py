@@ -26,7 +26,9 @@ from proxy.vocabularies.chat import details
 from proxy.wire.codec import Peer
 from proxy.wire.quirks import Quirks
 
-_LONGEST_CALL_ID = 40  # OpenAI refuses longer ones: string_above_max_length
+# OpenAI refused longer ones as string_above_max_length (agno-agi/agno issue 5382). It has been seen to take one since
+# (vercel/ai pull 17233); not everybody has.
+_LONGEST_CALL_ID = 40
 Message = dict[str, Any]
 
 

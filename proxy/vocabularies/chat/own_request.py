@@ -9,6 +9,7 @@ from proxy.vocabularies.chat import details
 from proxy.vocabularies.chat.message_writer import fitted
 from proxy.vocabularies.chat.request_writer import Members, ask_for_stream, fit_output, fit_parameters
 from proxy.wire.codec import Outgoing, Peer
+from proxy.wire.effort import nearest
 from proxy.wire.quirks import Quirks
 
 _THOUGHTS = ("reasoning_content", "reasoning", "reasoning_details")
@@ -29,7 +30,7 @@ def patch_request(request: Request, peer: Peer) -> Outgoing:
         for member in _MEMBERS.get(name, (name,)):
             if members.pop(member, None) is not None:
                 warnings.append(Warning(member, "dropped"))
-    warnings += fit_parameters(members, quirks)
+    warnings += fit_parameters(members, quirks) + _fit_effort(members, quirks)
     if not quirks.accepts_strict_tools and request.tools:
         warnings += _drop_strict(members)
     if quirks.required_tool_choice != "required" and members.get("tool_choice") == "required":
@@ -46,7 +47,7 @@ def patch_request(request: Request, peer: Peer) -> Outgoing:
 def _needs_patches(request: Request, quirks: Quirks) -> bool:
     if quirks.call_id_length is not None:
         return True
-    if any(isinstance(part, Thinking) for turn in request.turns for part in turn.parts):
+    if any(type(part) is Thinking for turn in request.turns for part in turn.parts):
         return True
     return quirks.system_role == "system" and any(turn.role == "system" for turn in request.turns)
 
@@ -94,6 +95,14 @@ def _entry(entry: Members, text: str, peer: Peer) -> Members | None:
     start, end = entry.get("start"), entry.get("end")
     is_ours = type(start) is int and type(end) is int
     return details.opened(material, text[start:end] if is_ours else details.readable(entry), peer.seal)
+
+
+def _fit_effort(members: Members, quirks: Quirks) -> list[Warning]:
+    word = members.get("reasoning_effort")
+    if word is None or nearest(word, quirks.efforts) == word:
+        return []
+    members["reasoning_effort"] = nearest(word, quirks.efforts)
+    return [Warning("reasoning_effort", "changed")]
 
 
 def _drop_strict(members: Members) -> list[Warning]:

@@ -1,19 +1,16 @@
 """This vocabulary's column of the parameter table: what its request writer makes of settings from other vocabularies.
 From its own clients every member passes as it came, but for the provider's quirks.
 
-Source: openai-python 3.52 `types/chat/completion_create_params.py`.
+Sources: openai-python 3.52 `types/chat/completion_create_params.py`; the 400 in tmc/langchaingo issue 1484 (metadata
+without store).
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from proxy.canonical.request import Reasoning
 from proxy.wire.parameters import PASS, Action, Column, Rule, dropped, ineligible, mapped, rename
 
 _NO_WAY_BACK = "passes for clients of this vocabulary; other vocabularies' answers cannot carry the result"
-# Thinking budgets in tokens, up to which an effort stands for them.
-_EFFORTS = ((1_024, "minimal"), (4_096, "low"), (16_384, "medium"), (32_768, "high"))
-_LARGEST_EFFORT = "xhigh"
 
 
 def _written(note: str) -> Rule:
@@ -65,20 +62,10 @@ COLUMN: Column = {
         "response_format; without schemas at the provider, json_object and the schema as an instruction"
     ),
     "reasoning": _written(
-        "reasoning_effort; a budget becomes an effort: up to 1,024 tokens minimal, 4,096 low, 16,384 medium, "
-        "32,768 high, above xhigh; max becomes xhigh; adaptive is left to the model, disabled becomes none"
+        "reasoning_effort; a budget becomes an effort: up to 2,048 tokens low, 10,000 medium, above high; max becomes "
+        "xhigh; adaptive is left to the model, disabled becomes none; where it is known what the model takes, the "
+        "nearest of that"
     ),
     "cache_control": Rule(Action.DROP, note="without a warning: it changes the price and never the answer"),
     "stream_options": _written("include_usage is always asked for; obfuscation is the client's own choice"),
 }
-
-
-def effort(reasoning: Reasoning) -> str | None:
-    """The reasoning_effort nearest to what was asked; None leaves it to the model."""
-    if reasoning.disabled:
-        return "none"
-    if reasoning.effort is not None:
-        return _LARGEST_EFFORT if reasoning.effort == "max" else reasoning.effort
-    if reasoning.budget is None or reasoning.adaptive:
-        return None
-    return next((name for limit, name in _EFFORTS if reasoning.budget <= limit), _LARGEST_EFFORT)

@@ -18,6 +18,8 @@ from proxy.wire.sse import frame_bytes
 
 _TOOL_CALLS = b'"tool_calls"'
 _DATA = b"data: "
+_BLANK = b"\n\n"
+_IDENTITY = {"id", "model", "created"}
 
 
 class Relay:
@@ -49,7 +51,7 @@ class Relay:
                     out.append(frame_bytes(quick))
                     continue
             if not self._stream.ended:
-                self._step(frame.data if frame is not None else None, events, out)
+                self._step(step, out)
         return b"".join(out)
 
     def _run(self, step: Step, out: list[bytes]) -> None:
@@ -57,9 +59,17 @@ class Relay:
         run = step.run
         if self._beginning is not None and self._held is None:
             theirs, ours = self._beginning
-            if run.count(_DATA + theirs) == len(step.events):
-                out.append(run.replace(_DATA + theirs, _DATA + ours))
-                return
+            begin, skip = _DATA + ours, len(_DATA) + len(theirs)
+            if len(step.events) == 1:
+                if run.startswith(theirs, len(_DATA)):
+                    out.append(begin + run[skip:])
+                    return
+            else:  # cut at blank lines, because looking for a long needle is slow
+                frames = run.split(_BLANK)
+                renamed = [begin + frame[skip:] for frame in frames if frame.startswith(theirs, len(_DATA))]
+                if len(renamed) == len(step.events) == len(frames) - 1:
+                    out.append(_BLANK.join(renamed) + _BLANK)
+                    return
         out.append(self.write(apart(step)))
 
     def _quick(self, text: bytes) -> bytes | None:
@@ -88,19 +98,21 @@ class Relay:
             return False
         return isinstance(fragment.arguments, str)
 
-    def _step(self, text: bytes | None, events: list[Event], out: list[bytes]) -> None:
+    def _step(self, step: Step, out: list[bytes]) -> None:
+        events = step.events
         last = events[-1] if events else None
-        if isinstance(last, Failed):
+        if type(last) is Failed:
             return
-        if isinstance(last, Finished):
+        if type(last) is Finished:
             self._finish(last, out)
-        elif text is not None:
-            self._frame(text, CHUNK.decode(text), events, out)
+        elif step.frame is not None:
+            text = step.frame.data
+            self._frame(text, CHUNK.decode(text) if step.view is None else step.view, events, out)
 
     def _frame(self, text: bytes, chunk: Chunk, events: list[Event], out: list[bytes]) -> None:
         choices = chunk.choices or []
         silent = not any(map(_says_something, choices))
-        reported = [event.usage for event in events if isinstance(event, UsageReported)]
+        reported = [event.usage for event in events if type(event) is UsageReported]
         reports_usage = bool(reported) and chunk.usage is not None
         if reported and chunk.usage is None:  # some providers tell it elsewhere, where no client looks
             self._usage = ENCODER.encode(written_usage(reported[-1]))
@@ -111,7 +123,12 @@ class Relay:
         only_identity = not (reports_usage and choices) and not any(map(_needs_edits, choices))
         written = self._renamed(text) if only_identity else None
         if written is None:
-            written = self._edited(text, choices, events, reports_usage=reports_usage, is_usage=is_usage)
+            if only_identity:
+                at = spans.leading(text)
+                edits = self._identity(text, at if at.keys() >= _IDENTITY else spans.members(text))
+                written = spans.applied(text, edits)
+            else:
+                written = self._edited(text, choices, events, reports_usage=reports_usage, is_usage=is_usage)
         if is_usage:
             self._hold(written, out, usage=True)
             return
@@ -161,7 +178,7 @@ class Relay:
         self._learned, self._beginning = [], None
         if len(edits) == len(ours):
             end = max(edit.end for edit in edits)
-            if "choices" in at and end < at["choices"].key:
+            if "choices" not in at or end < at["choices"].key:
                 self._beginning = text[:end], spans.applied(text[:end], edits)
             for edit, name in zip(edits, ours, strict=True):
                 key = text[at[name].key : edit.start]

@@ -1,6 +1,7 @@
 """A client's Chat Completions request in canonical words.
 
-Sources: openai-python 3.52 `types/chat/completion_create_params.py`; OpenRouter's `reasoning` object.
+Sources: openai-python 3.52 `types/chat/completion_create_params.py`; the `reasoning` object of OpenRouterTeam/docs,
+`guides/best-practices/reasoning-tokens.mdx`.
 """
 
 from typing import Any
@@ -15,9 +16,9 @@ from proxy.canonical.request import (
 )
 from proxy.errors import InvalidRequest
 from proxy.vocabularies.chat.message_reader import read_messages
+from proxy.wire.effort import WORDS
 from proxy.wire.fields import Fields, shown
 
-_EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 _STRUCTURAL = frozenset(
     {
         "model", "messages", "tools", "tool_choice", "functions", "function_call", "response_format",
@@ -42,25 +43,31 @@ _INTEGERS: dict[str, tuple[int | None, int | None]] = {
     "top_logprobs": (0, 20),
 }
 _LIMITS = ("max_completion_tokens", "max_tokens")
+_SETTINGS = frozenset({*_LIMITS, *_NUMBERS, *_INTEGERS, *_BOOLEANS, *_TEXTS, *_OBJECTS, "modalities", "stop"})
+_TOOLING = frozenset({"tools", "tool_choice", "functions", "function_call"})
+_REASONING = frozenset({"reasoning", "reasoning_effort"})
+_KNOWN = _STRUCTURAL | _SETTINGS
 
 
 def read_request(body: dict[str, Any]) -> Request:
     """Raises InvalidRequest, InvalidType or MissingParameter naming the field."""
     fields = Fields(body)
     options = fields.object("stream_options")
-    parameters, choice = _parameters(fields), _tool_choice(fields)
-    known = _STRUCTURAL | parameters.keys() | set(_LIMITS)
+    # Most requests have few members: those of a kind that are all absent are not asked for one by one.
+    parameters = {} if _SETTINGS.isdisjoint(body) else _parameters(fields)
+    has_tools = not _TOOLING.isdisjoint(body)
+    choice = _tool_choice(fields) if has_tools else None
     return Request(
         vocabulary="chat",
         model=fields.text("model", required=True),
         body=body,
         turns=read_messages(fields),
-        tools=_tools(fields, choice),
+        tools=_tools(fields, choice) if has_tools else (),
         tool_choice=choice,
         output=_output(fields),
-        reasoning=_reasoning(fields),
+        reasoning=None if _REASONING.isdisjoint(body) else _reasoning(fields),
         parameters=parameters,
-        unknown=tuple(name for name, value in body.items() if value is not None and name not in known),
+        unknown=tuple([name for name, value in body.items() if name not in _KNOWN and value is not None]),
         stream=fields.boolean("stream", False),
         stream_usage=bool(options is not None and options.boolean("include_usage", False)),
     )
@@ -193,11 +200,11 @@ def _output(fields: Fields) -> OutputFormat | None:
 
 
 def _reasoning(fields: Fields) -> Reasoning | None:
-    effort = fields.choice("reasoning_effort", _EFFORTS)
+    effort = fields.choice("reasoning_effort", WORDS)
     extended = fields.object("reasoning")
     if extended is None:
         return None if effort is None else Reasoning(effort=effort, disabled=effort == "none")
-    effort = effort or extended.choice("effort", _EFFORTS)
+    effort = effort or extended.choice("effort", WORDS)
     return Reasoning(
         effort=effort,
         budget=extended.integer("max_tokens", minimum=0),

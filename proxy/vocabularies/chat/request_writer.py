@@ -8,6 +8,7 @@ from proxy.vocabularies.chat import parameters
 from proxy.vocabularies.chat.message_writer import MessageWriter
 from proxy.vocabularies.chat.schema import ENCODER
 from proxy.wire.codec import Outgoing, Peer
+from proxy.wire.effort import wanted
 from proxy.wire.parameters import apply
 from proxy.wire.quirks import Quirks
 
@@ -26,12 +27,12 @@ def write_request(request: Request, peer: Peer) -> Outgoing:
     if request.output is not None:
         warnings += _write_output(request.output, quirks, members)
     if request.reasoning is not None:
-        wanted = parameters.effort(request.reasoning)
+        word = wanted(request.reasoning, quirks.efforts)
         if "reasoning" in quirks.drop_parameters:
             warnings.append(Warning("reasoning", "dropped"))
-        elif wanted is not None:
-            members["reasoning_effort"] = wanted
-            if wanted != request.reasoning.effort:
+        elif word is not None:
+            members["reasoning_effort"] = word
+            if word != request.reasoning.effort:
                 warnings.append(Warning("reasoning", "changed"))
     if request.stream:
         ask_for_stream(members, quirks)

@@ -1,8 +1,9 @@
 """Views of the Chat Completions wire: only the members somebody reads, decoded straight from the bytes.
 
-Sources: openai-python 3.52 `types/chat/chat_completion_chunk.py`, `chat_completion.py`; openai-openapi issue 576 for
-streamed custom calls, which the schema lacks; the providers' own additions (`reasoning`, `reasoning_details`,
-`citations`, `search_results`) from their API references.
+Sources: openai-python 3.52 `types/chat/chat_completion_chunk.py`, `chat_completion.py`; openai/openai-openapi issue 576
+for streamed custom calls, which the schema lacks; OpenRouterTeam/docs, `guides/best-practices/reasoning-tokens.mdx`
+(`reasoning`, `reasoning_details`); api-docs.deepseek.com/guides/thinking_mode (`reasoning_content`); symfony/ai pull
+388 (`search_results`, `citations`).
 """
 
 from typing import Annotated, Any, Literal

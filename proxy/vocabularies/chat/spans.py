@@ -9,6 +9,8 @@ import msgspec
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ELEMENTS = msgspec.json.Decoder(list[msgspec.Raw])
 _BETWEEN = b" \t\r\n,"
+# A member with a plain name and a value without structure or escapes, up to the next member's beginning.
+_PLAIN = re.compile(rb'\s*+"([^"\\]*+)"\s*+:\s*+("[^"\\]*+"|[^\s{}\[\],:"]++)\s*+,')
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}\[\],:]|[^\s{}\[\],:"]+', re.DOTALL)
 
 
@@ -44,6 +46,16 @@ def members(text: bytes, within: Span | None = None) -> dict[str, Span]:
             return _tokenized(text, first)
         found[name] = Span(*place, key)
         at = place[1]
+    return found
+
+
+def leading(text: bytes) -> dict[str, Span]:
+    """The first members of the object that `text` is, as far as they are plain ones: a tenth of the cost of all."""
+    found: dict[str, Span] = {}
+    at = text.index(b"{") + 1
+    while (plain := _PLAIN.match(text, at)) is not None:
+        found[plain[1].decode()] = Span(*plain.span(2), plain.start(1) - 1)
+        at = plain.end()
     return found
 
 

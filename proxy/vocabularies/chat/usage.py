@@ -1,8 +1,9 @@
 """Token usage between this wire and the canonical arithmetic.
 
-Sources: openai-python 3.52 `types/completion_usage.py`; DeepSeek api/create-chat-completion
-(`prompt_cache_hit_tokens`); OpenRouter guides/usage-accounting (`cache_write_tokens`); xAI, whose completion_tokens
-leave reasoning out of the whole while total_tokens counts it.
+Sources: openai-python 3.52 `types/completion_usage.py`; OpenRouterTeam/docs,
+`cookbook/administration/usage-accounting.mdx` (`cache_write_tokens`); vercel/ai,
+`packages/deepseek/src/chat/deepseek-chat-api-types.ts` (`prompt_cache_hit_tokens`), and pull 12425, which quotes xAI:
+its completion_tokens leave reasoning out of the whole while total_tokens counts it.
 """
 
 from typing import Any

@@ -1,6 +1,7 @@
 """The embeddings wire as a vocabulary of its own, so that the one attempt loop serves it too.
 
-Source: OpenAI API reference, "Create embeddings" (the SDK asks for encoding_format=base64 by itself).
+Sources: openai-python 3.52 `types/embedding_create_params.py`, `types/create_embedding_response.py`,
+`lib/_parsing/_embeddings.py` (the client asks for encoding_format=base64 by itself).
 """
 
 from collections.abc import Sequence

@@ -1,5 +1,6 @@
 """Requests from clients of this vocabulary: passed on with few patches."""
 
+from proxy.canonical.account import Warning
 from proxy.vocabularies.chat.vocabulary import CHAT
 from proxy.wire.quirks import Quirks
 from tests.vocabularies.chat.stage import peer
@@ -31,6 +32,15 @@ def test_own_requests_pass_with_few_patches():
     assert warnings == []
     assert body["messages"] is request.body["messages"]
     assert request.body["model"] == "m"
+
+
+def test_effort_stays_within_what_the_model_takes():
+    quirks = Quirks(efforts=("low", "medium", "high"))
+    body, warnings = written(read(reasoning_effort="none"), quirks)
+    assert body["reasoning_effort"] == "low"
+    assert warnings == [Warning("reasoning_effort", "changed")]
+    assert written(read(reasoning_effort="high"), quirks)[1] == []
+    assert written(read(reasoning_effort="max"))[0]["reasoning_effort"] == "max"
 
 
 def test_own_requests_follow_the_quirks():

@@ -126,11 +126,10 @@ def test_tools_and_choice_are_written():
     [
         (Reasoning(effort="low"), "low", False),
         (Reasoning(effort="max"), "xhigh", True),
-        (Reasoning(budget=1024), "minimal", True),
-        (Reasoning(budget=4096), "low", True),
+        (Reasoning(effort="minimal"), "minimal", False),
+        (Reasoning(budget=1024), "low", True),
         (Reasoning(budget=10_000), "medium", True),
-        (Reasoning(budget=32_000), "high", True),
-        (Reasoning(budget=64_000), "xhigh", True),
+        (Reasoning(budget=64_000), "high", True),
         (Reasoning(adaptive=True), None, False),
         (Reasoning(disabled=True), "none", True),
         (Reasoning(summary="auto"), None, False),
@@ -140,6 +139,17 @@ def test_reasoning_effort(reasoning, effort, warned):
     body, warnings = written(other(reasoning=reasoning))
     assert body.get("reasoning_effort") == effort
     assert bool(warnings) is warned
+
+
+def test_reasoning_effort_stays_within_what_the_model_takes():
+    older, newest = Quirks(efforts=("minimal", "low", "medium", "high")), Quirks(efforts=("none", "xhigh", "max"))
+    for reasoning, quirks, effort in (
+        (Reasoning(disabled=True), older, "minimal"),
+        (Reasoning(effort="max"), older, "high"),
+        (Reasoning(effort="max"), newest, "max"),
+        (Reasoning(budget=64_000), newest, "max"),
+    ):
+        assert written(other(reasoning=reasoning), quirks)[0]["reasoning_effort"] == effort
 
 
 def test_structured_output_is_weakened_with_a_warning():
