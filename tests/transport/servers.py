@@ -13,8 +13,10 @@ Converse = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None
 
 @contextlib.asynccontextmanager
 async def serving(converse: Converse) -> AsyncIterator[int]:
-    """A server that has `converse` talk on each connection; its port. When it ends, none of its sockets is left, because
-    a test's loop closes too soon for those that close by themselves."""
+    """A server that has `converse` talk on each connection; its port.
+
+    When it ends, none of its sockets is left: the loop of a test closes before they would close by themselves.
+    """
     talks: set[asyncio.Task[None]] = set()
     writers: list[asyncio.StreamWriter] = []
 
