@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from proxy.runtime import spec
@@ -16,8 +16,8 @@ from proxy.wire.parameters import PARAMETERS, Action, Parameter, Rule
 ROOT = Path(__file__).resolve().parents[1]
 
 # What must be in every file; the models have defaults there, so that its absence is told with all other mistakes.
-REQUIRED = {"RouteSpec": ["candidates"], "TenantSpec": ["keys"]}
-REQUIRED_AT_THE_TOP = ["secret", "providers", "routes", "tenants"]
+REQUIRED = {"RouteSpec": ["candidates"]}
+REQUIRED_AT_THE_TOP = ["secret", "providers", "routes"]
 _REFERENCE = {"type": "string", "pattern": r"\$\{"}
 _BEGIN, _END = "<!-- fields: written by ./dev docs -->", "<!-- end of fields -->"
 
@@ -60,6 +60,8 @@ def schema() -> dict[str, Any]:
             sections["CandidateSpec"],
         ]
     }
+    sections["StoreSpec"]["properties"]["url"]["default"] = _shown(spec.StoreSpec.model_fields["url"].default)
+    sections["StoreSpec"] = {"anyOf": [{"type": "string", "description": "embedded, or a URL"}, sections["StoreSpec"]]}
     top = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Segue configuration"}
     return {**top, **_tidied(found), "required": REQUIRED_AT_THE_TOP}
 
@@ -119,6 +121,8 @@ _TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("The file", spec.Spec),
     ("server", spec.ServerSpec),
     ("operations", spec.OperationsSpec),
+    ("operations.admin_keys[]", spec.AdminKeySpec),
+    ("store", spec.StoreSpec),
     ("providers.NAME", spec.ProviderSpec),
     ("providers.NAME.quirks", spec.QuirksSpec),
     ("defaults", spec.DefaultsSpec),
@@ -145,8 +149,15 @@ def _default(section: type[BaseModel], name: str, field: FieldInfo) -> str:
         return "required"
     if field.default is None or field.default_factory is not None:
         return ""
-    value = field.default
-    return "32MiB" if name == "body_limit" else f"`{', '.join(value) if isinstance(value, list) else value}`"
+    value = _shown(field.default)
+    if name in ("body_limit", "maximum_memory"):
+        value = f"{value // 1024**2}MiB"
+    return f"`{', '.join(value) if isinstance(value, list) else value}`"
+
+
+def _shown(default: Any) -> Any:
+    """What a default says; one of a type that hides what it holds is no secret."""
+    return default.get_secret_value() if isinstance(default, SecretStr) else default
 
 
 def main() -> None:

@@ -4,30 +4,22 @@ import re
 
 from proxy.runtime import keys
 from proxy.runtime.problems import Path, Problems, listed, suggestion
-from proxy.runtime.snapshot import Key
-from proxy.runtime.spec import KeySpec, Spec, TenantSpec
+from proxy.runtime.snapshot import AdminKey, Key
+from proxy.runtime.spec import KeySpec, OperationsSpec, Spec, TenantSpec
 
 _ID = re.compile(r"[0-9a-z]{8}\Z")
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def granted_keys(spec: Spec, problems: Problems) -> dict[str, Key]:
-    """The keys of all tenants by digest."""
-    if not spec.tenants:
-        problems.add(
-            ("tenants",),
-            "there are no tenants, so nobody could ask",
-            "make a key with 'segue keys new' and add its lines",
-        )
+    """The keys of all tenants by digest. There may be none: tenants and keys can also be made while it runs."""
     granted: dict[str, Key] = {}
     seen: dict[str, Path] = {}
     routes = {*spec.routes, *problems.doubtful_names("routes")}
     for tenant, tenant_spec in spec.tenants.items():
-        if not tenant_spec.keys:
-            problems.add(("tenants", tenant), "the tenant has no keys", f"make one: segue keys new --tenant {tenant}")
         for index, key in enumerate(tenant_spec.keys):
             path: Path = ("tenants", tenant, "keys", index)
-            _check_form(key, path, problems)
+            _check_form(key.id, key.hash, path, problems)
             for what, value in (("id", key.id), ("hash", key.hash.lower())):
                 first = seen.setdefault(f"{what}:{value}", path)
                 if first != path:
@@ -53,17 +45,29 @@ def _key(key: KeySpec, tenant: str, spec: TenantSpec) -> Key:
     )
 
 
-def _check_form(key: KeySpec, path: Path, problems: Problems) -> None:
+def admin_keys(spec: OperationsSpec, problems: Problems) -> dict[str, AdminKey]:
+    """Those who may use /admin, by digest."""
+    granted: dict[str, AdminKey] = {}
+    for index, key in enumerate(spec.admin_keys):
+        path: Path = ("operations", "admin_keys", index)
+        _check_form(key.id, key.hash, path, problems)
+        if any(key.id == other.id for other in granted.values()) or key.hash.lower() in granted:
+            problems.add(path, "this admin key is in the list twice", "remove one: make others with 'segue keys new'")
+        granted[key.hash.lower()] = AdminKey(key.id, key.hash.lower())
+    return granted
+
+
+def _check_form(key_id: str, digest: str, path: Path, problems: Problems) -> None:
     """Never repeats what was written: it may be a key."""
-    if keys.parse(key.hash.strip()) is not None or key.hash.startswith("sg-"):
+    if keys.parse(digest.strip()) is not None or digest.startswith("sg-"):
         problems.add(
             (*path, "hash"),
             "this is a key, not its hash",
             "replace it by what 'segue keys hash' prints, and treat the key as leaked",
         )
-    elif not _HASH.match(key.hash.lower()):
+    elif not _HASH.match(digest.lower()):
         problems.add((*path, "hash"), "a hash has 64 hexadecimal digits", "copy what 'segue keys hash' prints")
-    if not _ID.match(key.id):
+    if not _ID.match(key_id):
         problems.add(
             (*path, "id"),
             "an id has eight characters of 0-9 and a-z",

@@ -2,7 +2,7 @@
 told at once."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -11,11 +11,12 @@ from proxy.providers.models import model_facts, quirks_of
 from proxy.providers.provider import Provider
 from proxy.routing.breaker import BreakerSettings
 from proxy.routing.candidates import Operation, Route, Target, Timeouts
-from proxy.runtime.access import granted_keys
-from proxy.runtime.document import ReadFile, read_document
+from proxy.runtime.access import admin_keys, granted_keys
+from proxy.runtime.document import Document, ReadFile, read_document
 from proxy.runtime.problems import ConfigurationError, Path, Problems, listed, suggestion
-from proxy.runtime.snapshot import ServerSettings, Snapshot
-from proxy.runtime.spec import CandidateSpec, RouteSpec, Section, Spec
+from proxy.runtime.snapshot import ServerSettings, Snapshot, StoreSettings
+from proxy.runtime.spec import EMBEDDED, CandidateSpec, RouteSpec, Section, Spec, StoreSpec
+from proxy.runtime.store_address import parse_store_url
 from proxy.runtime.upstreams import Connection, blame_vocabulary, connections
 from proxy.runtime.validation import validate
 from proxy.vocabularies.catalog import UPSTREAM
@@ -35,8 +36,15 @@ _BREAKER = {
 Settings = TypeVar("Settings", bound=msgspec.Struct)
 
 
-def load(text: str, environment: Mapping[str, str], read_file: ReadFile) -> Snapshot:
-    """The snapshot a YAML file describes. Raises ConfigurationError with every mistake and its line.
+class Configuration(NamedTuple):
+    """What a file says, twice: `spec` can be handed to another process, which builds the same snapshot from it."""
+
+    spec: Spec
+    snapshot: Snapshot
+
+
+def load(text: str, environment: Mapping[str, str], read_file: ReadFile) -> Configuration:
+    """What a YAML file describes. Raises ConfigurationError with every mistake and its line.
 
     `read_file`: the content of a file a secret points to; raises OSError or UnicodeDecodeError.
     """
@@ -45,9 +53,9 @@ def load(text: str, environment: Mapping[str, str], read_file: ReadFile) -> Snap
     problems = Problems(mistake.path for mistake in mistakes)
     snapshot = _build(spec, problems) if spec is not None else None
     mistakes += [problem._replace(line=document.line(problem.path)) for problem in problems.found]
-    if mistakes or snapshot is None:
+    if mistakes or snapshot is None or spec is None:
         raise ConfigurationError(mistakes)
-    return snapshot
+    return Configuration(spec, msgspec.structs.replace(snapshot, places=_places(spec, document)))
 
 
 def build_snapshot(spec: Spec) -> Snapshot:
@@ -79,6 +87,28 @@ def _build(spec: Spec, problems: Problems) -> Snapshot:
         keys=granted_keys(spec, problems),
         pepper=secret.encode(),
         origins=origins,
+        store=_store(spec.store),
+        admin_keys=admin_keys(spec.operations, problems),
+        tenants={name: tenant.fallback_events for name, tenant in spec.tenants.items()},
+    )
+
+
+def _places(spec: Spec, document: Document) -> dict[str, int]:
+    places = {f"tenant:{name}": document.line(("tenants", name)) for name in spec.tenants}
+    for name, tenant in spec.tenants.items():
+        for index, key in enumerate(tenant.keys):
+            places[f"key:{key.id}"] = document.line(("tenants", name, "keys", index))
+    return places
+
+
+def _store(spec: StoreSpec) -> StoreSettings:
+    url = spec.url.get_secret_value()
+    return StoreSettings(
+        address=None if url == EMBEDDED else parse_store_url(url),
+        directory=spec.directory,
+        maximum_memory=spec.maximum_memory,
+        timeout=spec.timeout_seconds,
+        key_staleness=spec.key_staleness_seconds,
     )
 
 
@@ -93,7 +123,9 @@ def _server(spec: Spec) -> ServerSettings:
         ping_interval=spec.server.ping_interval_seconds,
         silence_before_headers=spec.server.silence_before_headers_seconds,
         send_timeout=spec.server.send_timeout_seconds,
+        drain_accepting=spec.server.drain_accepting_seconds,
         shutdown_grace=spec.server.shutdown_grace_seconds,
+        workers=None if spec.server.workers == "auto" else spec.server.workers,
     )
 
 

@@ -14,7 +14,7 @@ Value = str | None | list["Value"] | dict[str, "Value"]
 ReadFile = Callable[[str], str]
 
 # Fields whose value may be `file:/path`.
-SECRET_FIELDS = frozenset({"api_key", "secret"})
+SECRET_FIELDS = frozenset({"api_key", "secret", "store", "url"})
 
 _REFERENCE = re.compile(
     r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|(?P<bad>\{))"

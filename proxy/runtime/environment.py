@@ -1,6 +1,7 @@
 """Routes without a file: from whatever provider keys are in the environment."""
 
-from collections.abc import Callable, Iterable, Mapping
+import secrets
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from pydantic import SecretStr
@@ -8,9 +9,8 @@ from pydantic import SecretStr
 from proxy.providers.catalog import PROVIDERS
 from proxy.providers.provider import Provider
 from proxy.runtime import keys
-from proxy.runtime.build import build_snapshot
+from proxy.runtime.build import Configuration, build_snapshot
 from proxy.runtime.problems import ConfigurationError, Problem
-from proxy.runtime.snapshot import Snapshot
 from proxy.runtime.spec import CandidateSpec, KeySpec, ProviderSpec, RouteSpec, Spec, TenantSpec
 
 SECRET_VARIABLE = "SEGUE_SECRET"
@@ -20,7 +20,7 @@ TENANT = "local"
 class Discovered(NamedTuple):
     """`key`: the tenant key made for this run, told to nobody else. `sources`: the providers found."""
 
-    snapshot: Snapshot
+    configuration: Configuration
     key: str
     sources: tuple[str, ...]
 
@@ -33,9 +33,9 @@ class _Found(NamedTuple):
     models: tuple[str, ...]
 
 
-def snapshot_from_environment(environment: Mapping[str, str], mint: Callable[[int], str]) -> Discovered:
+def configuration_from_environment(environment: Mapping[str, str]) -> Discovered:
     """A route for each model of each provider found, and the chains `default` (the strongest of each) and `fast` (the
-    quickest of each). `mint(n)` gives n random alphanumerics. Raises ConfigurationError, also when nothing is found.
+    quickest of each). Raises ConfigurationError, also when nothing is found.
 
     Of a public provider its key is enough. `NAME_MODELS=a,b` replaces its models; where the models (and perhaps the
     address, `NAME_BASE_URL`) are the operator's own, it is what makes the provider count.
@@ -43,16 +43,16 @@ def snapshot_from_environment(environment: Mapping[str, str], mint: Callable[[in
     found = [each for provider in PROVIDERS.values() if (each := _find(provider, environment)) is not None]
     if not found:
         raise ConfigurationError([_nothing_found()])
-    secret = environment.get(SECRET_VARIABLE) or mint(32)
-    key_id = mint(8).lower()
-    key = keys.compose(key_id, mint(32))
+    secret = environment.get(SECRET_VARIABLE) or secrets.token_hex(16)
+    minted = keys.mint(secret.encode())
     spec = Spec(
         secret=SecretStr(secret),
         providers={each.provider.name: each.spec for each in found},
         routes=_routes(found),
-        tenants={TENANT: TenantSpec(keys=[KeySpec(id=key_id, hash=keys.digest(secret.encode(), key))])},
+        tenants={TENANT: TenantSpec(keys=[KeySpec(id=minted.id, hash=minted.digest)])},
     )
-    return Discovered(build_snapshot(spec), key, tuple(each.provider.name for each in found))
+    sources = tuple(each.provider.name for each in found)
+    return Discovered(Configuration(spec, build_snapshot(spec)), minted.key, sources)
 
 
 def _find(provider: Provider, environment: Mapping[str, str]) -> _Found | None:

@@ -3,15 +3,35 @@
 import hashlib
 import hmac
 import re
+import secrets
 from typing import NamedTuple
 
 _FORM = re.compile(r"sg-([0-9a-z]{8})-([0-9A-Za-z]{32})([0-9A-Za-z]{6})\Z")
+_ID_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 class KeyParts(NamedTuple):
     id: str
     secret: str
+
+
+class Minted(NamedTuple):
+    """A key just made. `key` is for its owner's eyes alone and is never shown again; `digest` is what is kept."""
+
+    id: str
+    key: str
+    digest: str
+
+    def __repr__(self) -> str:
+        return f"Minted(id={self.id!r})"
+
+
+def mint(pepper: bytes) -> Minted:
+    """A key nobody has had before."""
+    key_id = "".join(secrets.choice(_ID_ALPHABET) for _ in range(8))
+    key = compose(key_id, "".join(secrets.choice(_ALPHABET) for _ in range(32)))
+    return Minted(key_id, key, digest(pepper, key))
 
 
 def compose(key_id: str, secret: str) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from proxy.canonical.origin import Origins
 from proxy.routing.candidates import Route
-from proxy.runtime import keys
+from proxy.runtime.store_address import StoreAddress
 
 SCOPES = ("generate", "embeddings", "models")
 
@@ -42,26 +42,48 @@ class ServerSettings(msgspec.Struct, frozen=True):
     ping_interval: float = 15.0
     silence_before_headers: float = 10.0
     send_timeout: float = 60.0
-    shutdown_grace: float = 30.0
+    drain_accepting: float = 5.0
+    shutdown_grace: float = 300.0
+    workers: int | None = None  # None = one per core
+
+
+class AdminKey(msgspec.Struct, frozen=True):
+    """Who may use /admin."""
+
+    id: str
+    digest: str
+
+
+class StoreSettings(msgspec.Struct, frozen=True):
+    """`address` None = embedded. Sizes in bytes, times in seconds."""
+
+    address: StoreAddress | None = None
+    directory: str | None = None
+    maximum_memory: int = 256 * 1024 * 1024
+    timeout: float = 0.1
+    key_staleness: float = 60.0
 
 
 class Snapshot(msgspec.Struct, frozen=True):
+    """`places`: the line of `tenant:NAME` and `key:ID` in the file; empty where there is none."""
+
     server: ServerSettings
     routes: Mapping[str, Route]
     keys: Mapping[str, Key]  # by digest
     pepper: bytes
     origins: Origins
-    recognized: dict[bytes, Key] = {}  # keys presented before, by another keyed hash: never more than there are keys
+    store: StoreSettings = StoreSettings()
+    admin_keys: Mapping[str, AdminKey] = {}  # by digest
+    tenants: Mapping[str, str | None] = {}  # name -> its `fallback_events`
+    places: Mapping[str, int] = {}
+    recognized: dict[bytes, str] = {}  # digests of keys that were right before, by `mark_of`
 
-    def find_key(self, presented: str) -> Key | None:
-        """The record of a presented key. Looked up by its HMAC, so neither timing nor content of the table leaks it;
-        one that was right before by a keyed BLAKE2, because OpenSSL takes fifteen times as long for its HMAC."""
-        mark = hashlib.blake2b(presented.encode(), key=self.pepper[:64]).digest()
-        key = self.recognized.get(mark)
-        if key is None:
-            digest = keys.digest(self.pepper, presented)
-            key = self.keys.get(digest)
-            if key is None or not hmac.compare_digest(key.digest, digest):
-                return None
-            self.recognized[mark] = key
-        return key
+    def find_key(self, presented_digest: str) -> Key | None:
+        """The record of a presented key. Looked up by its HMAC, so neither timing nor content of the table leaks it."""
+        key = self.keys.get(presented_digest)
+        return key if key is not None and hmac.compare_digest(key.digest, presented_digest) else None
+
+    def mark_of(self, presented: str) -> bytes:
+        """What a key can be recognized by, in this process's memory alone: a keyed BLAKE2, because OpenSSL takes
+        fifteen times as long for an HMAC."""
+        return hashlib.blake2b(presented.encode(), key=self.pepper[:64]).digest()

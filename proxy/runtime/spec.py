@@ -5,8 +5,20 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
+from proxy.runtime.store_address import parse_store_url
+
+EMBEDDED = "embedded"
 _SIZE = re.compile(r"(\d+)\s*(B|KiB|MiB|GiB)?\Z", re.IGNORECASE)
 _UNITS = {"b": 1, "kib": 1024, "mib": 1024**2, "gib": 1024**3}
 
@@ -15,6 +27,7 @@ _MOMENT = {"type": "string", "anyOf": [{"format": "date"}, {"format": "date-time
 FallbackEvents = Literal["events", "comments", "none"]
 Scope = Literal["generate", "embeddings", "models"]
 Announce = Literal["held", "eager"]
+Workers = Literal["auto"] | Annotated[int, Field(ge=1, le=256)]
 
 
 def _read_size(value: object) -> object:
@@ -61,6 +74,7 @@ HeaderNames = Annotated[dict[HeaderName, S], BeforeValidator(_absent_is_empty)]
 class ServerSpec(Section):
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for every interface.")
     port: Port = Field(default=8080, description="Port of the API; 0 takes any free one.")
+    workers: Workers = Field(default="auto", description="Processes that serve; auto = one per core.")
     body_limit: Size = Field(
         default=32 * 1024**2, ge=1024, description="Largest request body, decompressed: 32MiB, 512KiB, or bytes."
     )
@@ -77,14 +91,65 @@ class ServerSpec(Section):
     send_timeout_seconds: Seconds = Field(
         default=60.0, description="How long a client may take to read what is sent to it."
     )
-    shutdown_grace_seconds: Seconds = Field(
-        default=30.0, description="How long running requests may go on after SIGTERM."
+    drain_accepting_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        le=300,
+        description="How long after SIGTERM requests are still accepted, so that load balancers can look away.",
     )
+    shutdown_grace_seconds: Seconds = Field(
+        default=300.0, description="How long running requests may go on after that."
+    )
+
+
+class AdminKeySpec(Section):
+    id: str = Field(description="The eight characters between the dashes of the key.")
+    hash: str = Field(description="What `segue keys new` or `segue keys hash` printed; never the key itself.")
 
 
 class OperationsSpec(Section):
     host: str = Field(default="127.0.0.1", description="Address of the second port.")
-    port: Port = Field(default=9090, description="Port of /metrics, /healthz and /readyz.")
+    port: Port = Field(default=9090, description="Port of /metrics, /healthz, /readyz and /admin.")
+    admin_keys: list[AdminKeySpec] = Field(
+        default_factory=list, description="Who may use /admin there; without any, only the local control socket can."
+    )
+
+
+class StoreSpec(Section):
+    """Where keys, revocations and counters are kept."""
+
+    url: SecretStr = Field(
+        default=SecretStr(EMBEDDED),
+        description="`embedded`, or redis://, rediss://, unix:///path, redis+sentinel://host:port,…/service, "
+        "redis+cluster://host:port,…; ${VARIABLE} or file:/path.",
+    )
+    directory: str | None = Field(
+        default=None,
+        description="Where the list of revocations and the data of the embedded store are kept; default: segue-data "
+        "beside the configuration file.",
+    )
+    maximum_memory: Size = Field(
+        default=256 * 1024**2, ge=16 * 1024**2, description="What the embedded store may use: 256MiB, or bytes."
+    )
+    timeout_seconds: float = Field(
+        default=0.1, gt=0, le=5, allow_inf_nan=False, description="The longest a request waits for the store."
+    )
+    key_staleness_seconds: Seconds = Field(
+        default=60.0,
+        description="How long keys held in the store are honoured without contact to it; then 503.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand_shorthand(cls, value: Any) -> Any:
+        return {"url": value} if isinstance(value, str) else value
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() != EMBEDDED:
+            parse_store_url(value.get_secret_value())
+        return value
 
 
 class TargetTimeouts(Section):
@@ -264,7 +329,12 @@ class Spec(Section):
     mistakes, by `build`."""
 
     server: ServerSpec = Field(default_factory=ServerSpec, description="The API's port.")
-    operations: OperationsSpec = Field(default_factory=OperationsSpec, description="The port for metrics and health.")
+    operations: OperationsSpec = Field(
+        default_factory=OperationsSpec, description="The port for metrics, health and administration."
+    )
+    store: StoreSpec = Field(
+        default_factory=StoreSpec, description="Keys, revocations and counters: `embedded`, a URL, or a mapping."
+    )
     secret: SecretStr = Field(
         default=SecretStr(""),
         description="At least 16 characters: key hashes and origin tags depend on it. ${VARIABLE} or file:/path.",

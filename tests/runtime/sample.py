@@ -33,7 +33,7 @@ def no_files(path: str) -> str:
 
 
 def loaded(text: str, environment: Mapping[str, str] | None = None) -> Snapshot:
-    return load(text, environment or {}, no_files)
+    return load(text, environment or {}, no_files).snapshot
 
 
 def problems(text: str, environment: Mapping[str, str] | None = None) -> list[Problem]:

@@ -132,17 +132,18 @@ def test_the_server_and_its_units():
     assert (told.ping_interval, told.shutdown_grace) == (5, 1.5)
 
 
-def test_keys_are_found_by_what_was_presented():
+def test_keys_are_found_by_the_digest_of_what_was_presented():
     key = keys.compose("ab12cd34", "s" * 32)
     rights = "models: [gpt], scopes: [generate], expires: 2027-01-31"
-    text = changed(KEY, f"{{id: ab12cd34, hash: {keys.digest(SECRET.encode(), key)}, {rights}}}")
+    digest = keys.digest(SECRET.encode(), key)
+    text = changed(KEY, f"{{id: ab12cd34, hash: {digest}, {rights}}}")
     text = text.replace("  team-a:\n", "  team-a:\n    fallback_events: none\n")
-    found = loaded(text).find_key(key)
+    found = loaded(text).find_key(digest)
     assert found is not None
     assert (found.tenant, found.models, found.scopes) == ("team-a", ("gpt",), ("generate",))
     assert found.expires == datetime(2027, 1, 31, tzinfo=UTC).timestamp()
     assert found.fallback_events == "none"
-    assert loaded(text).find_key(keys.compose("ab12cd34", "t" * 32)) is None
+    assert loaded(text).find_key(keys.digest(SECRET.encode(), keys.compose("ab12cd34", "t" * 32))) is None
 
 
 def test_a_time_has_its_zone_or_is_utc():

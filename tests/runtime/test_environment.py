@@ -2,25 +2,24 @@
 
 import pytest
 
-from proxy.admission.tenants import authenticate
 from proxy.canonical.origin import Origins
 from proxy.providers.catalog import PROVIDERS
-from proxy.runtime.environment import Discovered, snapshot_from_environment
+from proxy.runtime import keys
+from proxy.runtime.environment import Discovered, configuration_from_environment
 from proxy.runtime.problems import ConfigurationError
 
 BOTH = {"OPENAI_API_KEY": "sk-openai", "ANTHROPIC_API_KEY": "sk-anthropic"}
 
 
-def mint(length: int) -> str:
-    return ("Ab3" * length)[:length]
-
-
 def discover(environment: dict[str, str]) -> Discovered:
-    return snapshot_from_environment(environment, mint)
+    return configuration_from_environment(environment)
 
 
 def chains(found: Discovered) -> dict[str, list[str]]:
-    return {name: [target.name for target in route.candidates] for name, route in found.snapshot.routes.items()}
+    return {
+        name: [target.name for target in route.candidates]
+        for name, route in found.configuration.snapshot.routes.items()
+    }
 
 
 def test_a_route_for_each_model_and_two_chains():
@@ -37,8 +36,10 @@ def test_a_route_for_each_model_and_two_chains():
 
 def test_the_printed_key_opens_every_route():
     found = discover(BOTH)
-    key = authenticate(found.snapshot, [found.key], 0.0)
-    assert all(key.may_use(route) for route in found.snapshot.routes)
+    snapshot = found.configuration.snapshot
+    key = snapshot.find_key(keys.digest(snapshot.pepper, found.key))
+    assert key is not None
+    assert all(key.may_use(route) for route in snapshot.routes)
 
 
 def test_one_model_at_two_providers_is_one_chain():
@@ -50,19 +51,21 @@ def test_one_model_at_two_providers_is_one_chain():
 def test_servers_of_ones_own_count_when_their_models_are_named():
     found = discover({"OLLAMA_MODELS": "qwen3:8b", "COMPATIBLE_MODELS": "c", "COMPATIBLE_BASE_URL": "http://h:1/v1"})
     assert found.sources == ("ollama", "compatible")
-    [local] = found.snapshot.routes["qwen3:8b"].candidates
+    [local] = found.configuration.snapshot.routes["qwen3:8b"].candidates
     assert (local.base_url, local.headers) == ("http://localhost:11434/v1", ())
-    assert found.snapshot.routes["c"].candidates[0].base_url == "http://h:1/v1"
+    assert found.configuration.snapshot.routes["c"].candidates[0].base_url == "http://h:1/v1"
 
 
 def test_an_address_for_clients_is_not_taken_for_the_providers():
     found = discover({**BOTH, "OPENAI_BASE_URL": "http://127.0.0.1:8080/v1", "COMPATIBLE_MODELS": "no-address"})
     assert found.sources == ("openai", "anthropic")
-    assert found.snapshot.routes["default"].candidates[0].base_url == PROVIDERS["openai"].base_url
+    assert found.configuration.snapshot.routes["default"].candidates[0].base_url == PROVIDERS["openai"].base_url
 
 
 def test_a_given_secret_is_used():
-    tag = discover({**BOTH, "SEGUE_SECRET": "a secret for tests only"}).snapshot.origins.tag("o", "encrypted", "x")
+    tag = discover({**BOTH, "SEGUE_SECRET": "a secret for tests only"}).configuration.snapshot.origins.tag(
+        "o", "encrypted", "x"
+    )
     assert Origins(b"a secret for tests only").read(tag) is not None
 
 
