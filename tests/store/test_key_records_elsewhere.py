@@ -1,0 +1,57 @@
+"""The same tests of tenants, keys and replicas, where the store is a Sentinel set or a cluster of six nodes."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from proxy.store.client import Store
+from proxy.store.key_records import KeyRecords
+from tests.store.clusters import Cluster, SentinelSet, sentinel_set, six_nodes
+from tests.store.recording import PATIENCE, recorded
+
+# Collected here too, these run with this module's fixtures. Not what looks at published messages: those of an earlier
+# test still come along a cluster's bus.
+from tests.store.test_key_records import (  # noqa: F401
+    test_a_key,
+    test_a_key_of_a_tenant_in_the_file,
+    test_a_tenant,
+    test_many_at_once,
+    test_nothing_left_to_rotate,
+    test_revocation,
+    test_rights_change_one_by_one,
+    test_rotation,
+    test_rotation_never_prolongs,
+    test_the_end_of_a_tenant,
+    test_what_is_taken,
+    test_what_there_is_not,
+)
+from tests.store.test_replicas import (  # noqa: F401
+    other,
+    own,
+    test_replicas_know_each_other,
+    test_who_does_not_obey_yet_is_missing,
+)
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture(scope="module", params=["sentinel", "cluster"])
+def servers(request: pytest.FixtureRequest, binary: Path) -> Iterator[SentinelSet | Cluster]:
+    begun = sentinel_set(binary) if request.param == "sentinel" else six_nodes(binary)
+    with begun as servers:
+        yield servers
+
+
+@pytest.fixture
+async def store(servers: SentinelSet | Cluster) -> AsyncIterator[Store]:
+    """Emptied."""
+    for node in servers.masters:
+        node.ask("FLUSHALL")
+    async with recorded(servers.address) as client:
+        yield client.store
+
+
+@pytest.fixture
+def records(store: Store) -> KeyRecords:
+    return KeyRecords(store, PATIENCE)
