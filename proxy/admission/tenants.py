@@ -2,16 +2,21 @@
 
 from collections.abc import Iterable
 
+from proxy.admission.shared_keys import SharedKeys
 from proxy.errors import PermissionDenied, Unauthenticated
 from proxy.runtime import keys
 from proxy.runtime.snapshot import Key, Snapshot
 from proxy.wire.fields import shown
 
 
-def authenticate(snapshot: Snapshot, presented: Iterable[str], now: float) -> Key:
-    """The key record. `presented`: every credential the request carried, empty ones left out; `now`: unix seconds.
+async def authenticate(
+    snapshot: Snapshot, shared: SharedKeys, presented: Iterable[str], now: float, deadline: float
+) -> Key:
+    """The key record, at once where the file or memory holds it. `presented`: every credential the request carried,
+    empty ones left out; `now`: unix seconds; `deadline`: monotonic seconds, until when the store is waited for.
 
-    Raises Unauthenticated: none, two different ones, malformed, unknown or expired.
+    Raises Unauthenticated: none, two different ones, malformed, unknown, revoked or expired; StoreUnavailable: the
+    store may know it, but cannot say.
     """
     credentials = set(presented)
     if not credentials:
@@ -23,16 +28,24 @@ def authenticate(snapshot: Snapshot, presented: Iterable[str], now: float) -> Ke
             "Two different API keys were given ('Authorization', 'x-api-key' and 'api-key' must agree). Send one."
         )
     [credential] = credentials
-    key = snapshot.find_key(credential) if credential.isascii() else None
+    if not credential.isascii():
+        raise _malformed()
+    mark = snapshot.mark_of(credential)
+    digest = snapshot.recognized.get(mark) or keys.digest(snapshot.pepper, credential)
+    key = snapshot.find_key(digest)
+    if key is not None:
+        shared.looked_up("file", "found")
+    else:
+        key = shared.recall(snapshot, digest)
     if key is None:
-        remedy = (
-            "check that it was copied whole"
-            if keys.parse(credential) is None
-            else "it is unknown here or has been revoked"
-        )
-        raise Unauthenticated(f"Incorrect API key provided: {remedy}.")
+        if keys.parse(credential) is None:
+            raise _malformed()
+        key = await shared.find(snapshot, digest, deadline)
+    if key is None or key.id in shared.revoked:
+        raise Unauthenticated("Incorrect API key provided: it is unknown here or has been revoked.")
     if key.expires is not None and now >= key.expires:
         raise Unauthenticated("The API key has expired. Ask for a new one.")
+    snapshot.recognized.setdefault(mark, digest)
     return key
 
 
@@ -42,3 +55,7 @@ def authorize(key: Key, scope: str, model: str | None = None) -> None:
         raise PermissionDenied(f"This API key lacks the scope '{scope}'.")
     if model is not None and not key.may_use(model):
         raise PermissionDenied(f"This API key may not use the model '{shown(model, 200)}'.", param="model")
+
+
+def _malformed() -> Unauthenticated:
+    return Unauthenticated("Incorrect API key provided: check that it was copied whole.")

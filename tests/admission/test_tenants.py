@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proxy.admission.shared_keys import SharedKeys
 from proxy.admission.tenants import authenticate, authorize
 from proxy.canonical.origin import Origins
 from proxy.errors import PermissionDenied, Unauthenticated
@@ -18,9 +19,17 @@ KEY = Key("abcd1234", "tenant", keys.digest(PEPPER, GOOD), expires=1000.0)
 SNAPSHOT = Snapshot(ServerSettings(), {}, {KEY.digest: KEY}, PEPPER, Origins(b"an obviously fake secret"))
 
 
+def ask(presented: list[str], now: float, *revoked: str) -> Key:
+    """Without a store, and without a loop: nothing that the file decides may wait for anything."""
+    asking = authenticate(SNAPSHOT, SharedKeys(None, lambda: 0.0, 60.0, revoked), presented, now, 0.0)
+    with pytest.raises(StopIteration) as found:
+        asking.send(None)
+    return found.value.value
+
+
 def test_a_known_key_is_its_tenant():
-    assert authenticate(SNAPSHOT, [GOOD], 999.0) is KEY
-    assert authenticate(SNAPSHOT, [GOOD, GOOD], 999.0) is KEY
+    assert ask([GOOD], 999.0) is KEY
+    assert ask([GOOD, GOOD], 999.0) is KEY
 
 
 @pytest.mark.parametrize(
@@ -39,14 +48,20 @@ def test_a_known_key_is_its_tenant():
 )
 def test_every_wrong_key_is_told_how(presented: list[str], now: float, words: str):
     with pytest.raises(Unauthenticated, match=words) as told:
-        authenticate(SNAPSHOT, presented, now)
+        ask(presented, now)
     assert all(key not in told.value.message for key in presented)
+
+
+def test_a_revocation_wins_over_the_file():
+    assert ask([GOOD], 0.0, "wxyz5678") is KEY
+    with pytest.raises(Unauthenticated, match="has been revoked"):
+        ask([GOOD], 0.0, "wxyz5678", "abcd1234")
 
 
 @given(st.text(alphabet=st.characters(codec=None), min_size=1))
 def test_no_key_is_an_error_of_ours(presented: str):
     with pytest.raises(Unauthenticated):
-        authenticate(SNAPSHOT, [presented], 0.0)
+        ask([presented], 0.0)
 
 
 @pytest.mark.parametrize(
