@@ -35,7 +35,7 @@ class Ledger:
         """Record `entry`; nothing here can fail the request."""
         seconds = self._clocks.monotonic() - entry.begun
         metrics, account, meter = self._metrics, entry.account, entry.meter
-        metrics.request_ended(entry.route, entry.vocabulary, entry.tenant, entry.outcome, seconds)
+        metrics.request_ended(entry.route, entry.vocabulary, entry.tenant, entry.outcome, seconds, entry.request_id)
         own = max(0.0, seconds - entry.waited - account.waited)
         metrics.overhead(entry.vocabulary, own)
         if meter is not None:
@@ -45,7 +45,7 @@ class Ledger:
                 metrics.attempt_ended(account.served_by, "served", "")
                 metrics.tokens(entry.route, account.served_by, meter.usage)
             if meter.first_content_at is not None:
-                metrics.first_token(entry.route, meter.first_content_at - entry.begun)
+                metrics.first_token(entry.route, meter.first_content_at - entry.begun, entry.request_id)
         log.note("request", **_line(entry, seconds, own))
 
 

@@ -5,14 +5,15 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.telemetry.test_metrics import used
+from proxy.telemetry.merging import exposition
+from tests.telemetry.test_metrics import shown, used, used_master
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
 NAMED = re.compile(r"(segue_[a-z_]+)(?:\{([a-z_,]+)\})?")
 
 
 def declared() -> dict[str, set[str]]:
-    families = text_string_to_metric_families(used().exposition().decode())
+    families = text_string_to_metric_families(exposition(shown(used(), used_master())).decode())
     return {
         f"{family.name}_total" if family.type == "counter" else family.name: {
             label for sample in family.samples for label in sample.labels if label != "le"

@@ -1,7 +1,10 @@
 """One JSON object per line, whatever is in it."""
 
+import contextlib
 import json
 import logging
+import os
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -54,3 +57,36 @@ def test_an_exception_of_the_http_library_is_not_quoted(capsys: pytest.CaptureFi
     assert (line["event"], line["kind"], line["level"]) == ("Unhandled %s", "ValueError", "error")
     assert "test_log.py" in line["traceback"]
     assert quoted not in json.dumps(line)
+
+
+def test_a_log_nobody_reads_stops_nothing(monkeypatch: pytest.MonkeyPatch):
+    """A pipe whose reader died, a terminal that was closed."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    broken = os.fdopen(writing, "w", buffering=1)
+    monkeypatch.setattr(sys, "stderr", broken)
+    for _ in range(3):
+        log.note("said to nobody")
+    with contextlib.suppress(BrokenPipeError):
+        broken.close()
+
+
+def test_a_reader_who_stalls_costs_lines_and_no_time(monkeypatch: pytest.MonkeyPatch):
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "w", buffering=1) as stalled:
+        monkeypatch.setattr(sys, "stderr", stalled)
+        log.configure("info", worker=3)
+        for number in range(3_000):
+            log.note("said to nobody", number=number, padding="x" * 100)
+        os.set_blocking(reader.fileno(), False)
+        read = reader.read()
+        log.note("heard again")
+        read += reader.read()
+        monkeypatch.undo()
+        log.configure("info")
+    lines = [json.loads(line) for line in read.splitlines()]
+    told = [line for line in lines if line["event"] == "said to nobody"]
+    [lost] = [line for line in lines if line["event"] == "log lines lost"]
+    assert lost["worker"] == 3
+    assert 0 < len(told) == 3_000 - lost["count"]
+    assert lines[-1]["event"] == "heard again"

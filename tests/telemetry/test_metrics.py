@@ -8,21 +8,31 @@ from proxy.canonical.usage import Usage
 from proxy.settlement.ledger import Entry, Ledger
 from proxy.settlement.meter import Meter
 from proxy.telemetry.clocks import Clocks
-from proxy.telemetry.metrics import OTHER, Metrics
+from proxy.telemetry.merging import MergedMetrics, exposition
+from proxy.telemetry.metrics import OTHER, MasterMetrics, Metrics
+from proxy.telemetry.series import Families
 from proxy.wire.decoder import Step
 
 CLOCKS = Clocks(monotonic=lambda: 100.0, wall=lambda: 0.0)
 
 
-def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+def shown(*processes: Families) -> MergedMetrics:
+    """What Prometheus sees of these."""
+    merged = MergedMetrics(CLOCKS)
+    for number, families in enumerate(processes):
+        merged.pushed(number, families.capture())
+    return merged
+
+
+def samples(*processes: Families) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(metrics.exposition().decode())
+        for family in text_string_to_metric_families(exposition(shown(*processes)).decode())
         for sample in family.samples
     }
 
 
-def value(metrics: Metrics, name: str, **labels: str) -> float:
+def value(metrics: Families, name: str, **labels: str) -> float:
     return samples(metrics)[name, tuple(sorted(labels.items()))]
 
 
@@ -31,11 +41,11 @@ def used() -> Metrics:
     metrics = Metrics()
     metrics.started("1.0")
     metrics.request_began()
-    metrics.request_ended("r", "v", "t", "ok", 0.5)
+    metrics.request_ended("r", "v", "t", "ok", 0.5, "req_1")
     metrics.attempt_ended("a", "failed", "rate_limit")
     metrics.fell_back("r", "a", "b", "rate_limit")
     metrics.chain_exhausted("r")
-    metrics.first_token("r", 0.2)
+    metrics.first_token("r", 0.2, "req_1")
     metrics.gap_observer("a")(0.01)
     metrics.overhead("v", 0.001)
     metrics.tokens("r", "a", Usage(10, 5, 4, 0, None))
@@ -43,6 +53,27 @@ def used() -> Metrics:
     metrics.dropped("v", "malformed", 3)
     metrics.client_retried()
     metrics.breaker_states({"a": "half-open", "b": "open", "c": "closed"})
+    metrics.accepting(True)
+    metrics.store_called("ok", 0.001)
+    metrics.store_recovered()
+    metrics.key_looked_up("store", "found")
+    return metrics
+
+
+def used_master() -> MasterMetrics:
+    metrics = MasterMetrics()
+    metrics.workers(configured=3, alive=2)
+    metrics.worker_restarted("hung")
+    metrics.snapshot(4)
+    metrics.reloaded("refused")
+    metrics.store_is_up(True)
+    metrics.store_changed("up")
+    metrics.store_restarted()
+    metrics.store_quarantined()
+    metrics.store_called("timeout", 0.1)
+    metrics.store_recovered()
+    metrics.revocations_replayed(7)
+    metrics.admin_acted("revoke", "ok")
     return metrics
 
 
@@ -58,7 +89,7 @@ def test_the_exposition_parses_and_counts():
 
 
 def test_label_names_are_a_closed_set():
-    labels = {label for _, pairs in samples(used()) for label, _ in pairs}
+    labels = {label for _, pairs in samples(used(), used_master()) for label, _ in pairs}
     assert labels == {
         "route",
         "vocabulary",
@@ -72,14 +103,51 @@ def test_label_names_are_a_closed_set():
         "cause",
         "why",
         "version",
+        "source",
+        "state",
+        "to",
+        "action",
         "le",
     }
+
+
+def test_the_masters_figures():
+    metrics = used_master()
+    assert value(metrics, "segue_workers", state="configured") == 3
+    assert value(metrics, "segue_workers", state="alive") == 2
+    assert value(metrics, "segue_worker_restarts_total", reason="hung") == 1
+    assert value(metrics, "segue_snapshot_number") == 4
+    assert value(metrics, "segue_reloads_total", outcome="refused") == 1
+    assert value(metrics, "segue_store_up") == 1
+    assert value(metrics, "segue_store_transitions_total", to="up") == 1
+    assert value(metrics, "segue_store_revocations_replayed_total") == 7
+    assert value(metrics, "segue_admin_actions_total", action="revoke", outcome="ok") == 1
+
+
+def test_calls_to_the_store_are_counted_over_workers_and_master():
+    both = samples(used(), used_master())
+    assert both["segue_store_calls_total", (("outcome", "ok"),)] == 1
+    assert both["segue_store_calls_total", (("outcome", "timeout"),)] == 1
+    assert both["segue_store_call_seconds_count", ()] == 2
+    assert both["segue_store_recoveries_total", ()] == 2
+
+
+def test_what_has_no_labels_is_there_from_the_start():
+    before = samples(Metrics(), MasterMetrics())
+    for name in ("segue_client_retries_total", "segue_store_restarts_total", "segue_store_up"):
+        assert before[name, ()] == 0
+
+
+def test_a_target_that_went_has_no_breaker():
+    metrics = used()
+    metrics.breaker_states({"a": "closed"})
+    assert [pairs for name, pairs in samples(metrics) if name == "segue_breaker_state"] == [(("target", "a"),)]
 
 
 def test_what_happens_again_adds_no_series():
     metrics = used()
     before = samples(metrics).keys()
-    metrics.request_ended("r", "v", "t", "ok", 0.7)
+    metrics.request_ended("r", "v", "t", "ok", 0.7, "req_2")
     metrics.tokens("r", "a", Usage(1, 1, 1))
     assert samples(metrics).keys() == before
 
@@ -97,7 +165,7 @@ def test_a_thousand_invented_models_add_no_series():
             sizes.add(len(samples(metrics)))
     assert len(sizes) == 1
     assert value(metrics, "segue_requests_total", route=OTHER, vocabulary="v", tenant=OTHER, outcome="refused") == 1000
-    assert b"invented" not in metrics.exposition()
+    assert b"invented" not in exposition(shown(metrics))
 
 
 def test_a_provider_that_counts_backwards_harms_nobody():
