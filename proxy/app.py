@@ -1,32 +1,31 @@
-"""The composition root: builds, wires, serves, drains. The only place that knows everyone."""
+"""The composition root of a serving process: builds, wires, serves, drains. The only place that knows everyone."""
 
 import asyncio
-import contextlib
-import gc
 import os
 import random
-import signal
-from collections.abc import Callable
-
-import uvloop
-from aiohttp import web
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from proxy import __version__
+from proxy.admission.shared_keys import SharedKeys
 from proxy.dispatch.breakers import Breakers
 from proxy.dispatch.dispatcher import Dispatcher
+from proxy.errors import Draining
 from proxy.http.connection import WebServer
 from proxy.http.counting import Counter
-from proxy.http.operations import Operations
+from proxy.http.listener import Listener
 from proxy.http.server import Server
 from proxy.pipeline import Pipeline
 from proxy.runtime.snapshot import Snapshot
 from proxy.settlement.ledger import Ledger
-from proxy.telemetry import log
 from proxy.telemetry.clocks import Clocks
 from proxy.telemetry.metrics import Metrics
 from proxy.transport.http1_pool import Http1Transport
 
-_GC_THRESHOLD = 5_000
+_LAST_WORDS = 5.0  # seconds that requests get to say why they end, once the grace is over
+_FIRST_WORDS = 0.2  # seconds that a connection accepted last gets to send its request
+_ABANDONED = 0.5  # seconds that aiohttp waits, twice, for whom even that did not end
 
 
 def mint(length: int) -> str:
@@ -35,78 +34,79 @@ def mint(length: int) -> str:
 
 
 class App:
-    """One serving process. `start` binds both ports (0 = any free one, see `port` and `operations_port`)."""
+    """Serves what connects to sockets that somebody else bound."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        metrics: Metrics,
+        shared_keys: SharedKeys,
+        count: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """`count` is told how many requests are running or expected in a moment, whenever that changes."""
         clocks = Clocks()
-        self.metrics = Metrics()
+        self.metrics = metrics
         self.metrics.started(__version__)
+        self.breakers = Breakers(clocks, random.random)
         self._snapshot = snapshot
         self._transport = Http1Transport()
-        breakers = Breakers(clocks, random.random)
-        dispatcher = Dispatcher(self._transport, breakers, self.metrics, clocks)
+        dispatcher = Dispatcher(self._transport, self.breakers, self.metrics, clocks)
         pipeline = Pipeline(dispatcher, Ledger(self.metrics, clocks), self.metrics, clocks)
-        self._server = Server(pipeline, Counter(self._transport), lambda: self._snapshot, self.metrics, clocks, mint)
-        self._operations = Operations(self.metrics, breakers, lambda: self._server.draining)
-        self._runners: list[web.ServerRunner] = []
-        self.port = 0
-        self.operations_port = 0
-
-    async def start(self) -> None:
-        """Raises OSError if a port cannot be bound."""
-        settings = self._snapshot.server
-        web_server = WebServer(
+        self._server = Server(
+            pipeline, Counter(self._transport), self._current, shared_keys, self.metrics, clocks, mint, count
+        )
+        self.running = self._server.running
+        self._web = WebServer(
             self._server,
             mint,
+            self.running.expect,
             handler_cancellation=True,
             access_log=None,
             auto_decompress=False,
             keepalive_timeout=75.0,
         )
-        self.port = await self._listen(web_server, settings.host, settings.port, settings.shutdown_grace)
-        operations = WebServer(self._operations, mint, access_log=None)
-        self.operations_port = await self._listen(operations, settings.operations_host, settings.operations_port, 1.0)
+        self._listener: Listener | None = None
 
-    async def stop(self) -> None:
-        """Drain: nothing is accepted any more, what runs may end within the grace."""
+    @property
+    def connections(self) -> int:
+        return len(self._web.connections)
+
+    @property
+    def is_accepting(self) -> bool:
+        return self._listener is not None and self._listener.is_accepting
+
+    def _current(self) -> Snapshot:
+        return self._snapshot
+
+    def adopt(self, snapshot: Snapshot) -> None:
+        """Serve this from the next request on; those that run keep the snapshot they began with."""
+        self._snapshot = snapshot
+        self.breakers.keep(target for route in snapshot.routes.values() for target in route.candidates)
+
+    def listen(self, sockets: Sequence[socket.socket], has_room: Callable[[], bool] = lambda: True) -> None:
+        """Accept connections from now on, whenever `has_room`."""
+        self._listener = Listener(sockets, self._web, has_room, self.running.expect)
+        self._listener.start()
+
+    async def drain(self, accepting: float, grace: float, hurry: asyncio.Event, deserted: asyncio.Event) -> None:
+        """Stop as contract §10 has it: `accepting` seconds in which requests still come in, each answer being its
+        connection's last; then `grace` seconds in which what was accepted runs on; then what still runs is ended in its
+        vocabulary's words. `hurry` cuts both times short, `deserted` the first: another may need the port then."""
         self._server.draining = True
-        for runner in self._runners:
-            await runner.cleanup()
+        await _wait(accepting, hurry.wait(), deserted.wait())
+        if self._listener is not None:
+            self._listener.close()
+            await self._listener.settled(_FIRST_WORDS)
+        await _wait(grace, self._web.emptied(), hurry.wait())
+        self.running.cut(Draining("The proxy is shutting down. Retry.", retry_after=1.0))
+        await _wait(_LAST_WORDS, self._web.emptied())
+        await self._web.shutdown(_ABANDONED)
         await self._transport.close()
 
-    async def _listen(self, server: web.Server, host: str, port: int, grace: float) -> int:
-        # aiohttp waits about twice this long: half of it is the grace that was asked for.
-        runner = web.ServerRunner(server, shutdown_timeout=grace / 2)
-        await runner.setup()
-        self._runners.append(runner)
-        site = web.TCPSite(runner, host, port, backlog=1024)
-        await site.start()
-        bound: int = runner.addresses[0][1]
-        return bound
 
-
-async def _run(snapshot: Snapshot, announce: Callable[[str], None]) -> None:
-    app = App(snapshot)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signal_number, stop.set)
-    try:
-        await app.start()
-        settings = snapshot.server
-        announce(f"segue {__version__} ready on http://{settings.host}:{app.port}/v1")
-        announce(f"metrics on http://{settings.operations_host}:{app.operations_port}/metrics")
-        # What is alive now lives for ever: keep the collector from walking it at each full collection.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_GC_THRESHOLD, 20, 20)
-        await stop.wait()
-        log.note("draining", grace_seconds=settings.shutdown_grace)
-    finally:
-        await app.stop()
-
-
-def serve(snapshot: Snapshot, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT. Raises OSError if a port cannot be bound."""
-    with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(_run(snapshot, announce))
+async def _wait(seconds: float, *endings: Coroutine[Any, Any, object]) -> None:
+    """Until the first of the endings, at most so long."""
+    tasks = [asyncio.ensure_future(ending) for ending in endings]
+    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()

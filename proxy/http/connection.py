@@ -13,27 +13,41 @@ from proxy.telemetry import log
 from proxy.vocabularies.catalog import CHAT
 
 _BETWEEN_LINES = 1.0  # seconds
+_LOOK = 0.05  # seconds between looks at who has fallen idle
 
 
 class WebServer(web.Server):
-    """`mint`: random alphanumerics of a given length, for request ids; `settings`: those of aiohttp's connections."""
+    """`mint`: random alphanumerics of a given length, for request ids; `expect` is told how many more, or fewer,
+    connections have not sent a request yet; `settings`: those of aiohttp's connections."""
 
     def __init__(
         self,
         answering: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
         mint: Callable[[int], str],
+        expect: Callable[[int], None],
         *,
         handler_cancellation: bool = False,
         **settings: Any,
     ) -> None:
         super().__init__(answering, handler_cancellation=handler_cancellation)
         self.mint = mint
+        self.expect = expect
         self._settings = settings
         self._silent_until = 0.0
         self._unreadable = 0
 
     def __call__(self) -> "Connection":
         return Connection(self, loop=asyncio.get_running_loop(), **self._settings)
+
+    async def emptied(self) -> None:
+        """Closes connections that serve nothing, as soon as they do; returns once the last is closed and all that was
+        written to it has left. (aiohttp's `pre_shutdown` leaves idle ones open and deaf, and drops what is still
+        to come of a body.)"""
+        while self.connections:
+            for connection in self.connections:
+                if isinstance(connection, Connection) and connection.is_idle:
+                    connection.force_close()
+            await asyncio.sleep(_LOOK)
 
     def unreadable(self, kind: str) -> None:
         """Log that something could not be read, once a second at most; the next line counts those between."""
@@ -47,11 +61,32 @@ class WebServer(web.Server):
 class Connection(web.RequestHandler):
     """One client's connection, whose own errors are told in our words."""
 
-    __slots__ = ("_server",)
+    __slots__ = ("_is_unheard", "_server")
 
     def __init__(self, server: WebServer, **settings: Any) -> None:
         super().__init__(server, **settings)
         self._server = server
+        self._is_unheard = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._is_unheard = True
+        self._server.expect(1)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.heard()
+        super().connection_lost(exc)
+
+    def heard(self) -> None:
+        """A request came, or never will."""
+        if self._is_unheard:
+            self._is_unheard = False
+            self._server.expect(-1)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request: the first one, or the next."""
+        return self._waiter is not None and not self._waiter.done()
 
     def _own_error(
         self,

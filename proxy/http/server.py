@@ -1,19 +1,23 @@
 """One HTTP request: which endpoint, who asks, what body; the pipeline; the answer in the caller's vocabulary."""
 
+import asyncio
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from aiohttp import HttpVersion11, web
 from multidict import CIMultiDictProxy
 
+from proxy.admission.shared_keys import SharedKeys
 from proxy.admission.tenants import authenticate
 from proxy.canonical.account import Account
-from proxy.errors import Draining, MethodNotAllowed, ProxyError, RequestFault, UnknownPath, UpgradeRequired
+from proxy.errors import MethodNotAllowed, ProxyError, RequestFault, UnknownPath, UpgradeRequired
 from proxy.http import failures, models, paths, request_headers
 from proxy.http.bodies import check_declared, receive_body
+from proxy.http.connection import Connection
 from proxy.http.counting import Counter
 from proxy.http.paths import Endpoint, Kind
+from proxy.http.running import Run, Running
 from proxy.http.stream import ClientStream
 from proxy.pipeline import Incoming, Pipeline
 from proxy.relay.downstream import Downstream
@@ -37,24 +41,31 @@ class Caller(NamedTuple):
     request_id: str
     seed: str  # all ids of the answer derive from it
     vocabulary: Vocabulary  # of error bodies and answers
+    run: Run
 
 
 class Server:
-    """`mint`: random alphanumerics of a given length. `draining` is set once the process is on its way out."""
+    """`mint`: random alphanumerics of a given length. `draining` is set once the process is on its way out: what comes
+    is still answered, and each answer is its connection's last. `running`: what is being served; `count` is told how
+    much that is."""
 
     def __init__(
         self,
         pipeline: Pipeline,
         counter: Counter,
         current: Callable[[], Snapshot],
+        shared_keys: SharedKeys,
         metrics: Metrics,
         clocks: Clocks,
         mint: Callable[[int], str],
+        count: Callable[[int], None],
     ) -> None:
         self.draining = False
+        self.running = Running(count)
         self._pipeline = pipeline
         self._counter = counter
         self._current = current
+        self._shared_keys = shared_keys
         self._metrics = metrics
         self._clocks = clocks
         self._mint = mint
@@ -65,17 +76,23 @@ class Server:
         asked = request_headers.asked_vocabulary(headers)
         vocabulary = _spoken(request, asked)
         minted = self._mint(46)
-        caller = Caller(request, headers, "req_" + minted[:24], minted[24:], vocabulary)
+        run = self.running.enter()
+        cast(Connection, request.protocol).heard()
+        caller = Caller(request, headers, "req_" + minted[:24], minted[24:], vocabulary, run)
         is_known = paths.vocabulary_of(request.raw_path) is not None
         entry = self._pipeline.enter(caller.request_id, vocabulary.name if is_known else OTHER)
         try:
-            return await failures.guarded(self._answer(caller, entry, asked), caller.request_id)
+            answer = await failures.guarded(self._answer(caller, entry, asked), caller.request_id)
         except ProxyError as error:
-            entry.outcome = "refused" if isinstance(error, RequestFault) else "failed"
-            entry.error = type(error).__name__
-            return self._failed(error, caller, entry)
+            answer = self._failed(error, caller, entry)
+        except asyncio.CancelledError:
+            answer = self._failed(run.why(), caller, entry)
         finally:
             self._pipeline.settle(entry)
+            self.running.leave(run)
+        if self.draining:
+            answer.force_close()
+        return answer
 
     async def _answer(self, caller: Caller, entry: Entry, asked: str | None) -> web.StreamResponse:
         request, headers = caller.request, caller.headers
@@ -86,14 +103,14 @@ class Server:
             raise UpgradeRequired("WebSocket is not offered here. Use HTTP with server-sent events.")
         endpoint = paths.resolve(request.method, request.raw_path)
         snapshot = self._current()
-        key = authenticate(snapshot, request_headers.presented_keys(headers), self._clocks.wall())
+        wall, patience = self._clocks.wall(), self._clocks.monotonic() + snapshot.store.timeout
+        key = await authenticate(snapshot, self._shared_keys, request_headers.presented_keys(headers), wall, patience)
         entry.tenant, entry.key_id = key.tenant, key.id
+        caller.run.key_id = key.id
         if "x-stainless-retry-count" in headers and headers["x-stainless-retry-count"] != "0":
             self._metrics.client_retried()
         if endpoint.vocabulary is None:
             return self._models(caller, entry, endpoint, snapshot, key)
-        if self.draining:
-            raise Draining("The proxy is shutting down. Retry.", retry_after=1.0)
         limit = snapshot.server.body_limit
         check_declared(request, limit)
         if headers.get("expect", "").lower() == "100-continue" and request.version >= HttpVersion11:
@@ -137,15 +154,20 @@ class Server:
             document = await failures.guarded(self._pipeline.answer(incoming, entry, connect), caller.request_id)
             if document is not None:
                 return self._json(document, caller, entry)
+            assert stream is not None
+            assert stream.response is not None
+            await stream.response.write_eof()
         except ProxyError as error:
             if stream is None or stream.response is None:
                 raise
             entry.outcome, entry.error = "broken", type(error).__name__
             await stream.fail(error)
-        else:
-            assert stream is not None
-            assert stream.response is not None
-            await stream.response.write_eof()
+        except asyncio.CancelledError:
+            if stream is None or stream.response is None:
+                raise
+            reason = caller.run.why()
+            entry.outcome, entry.error = "broken", type(reason).__name__
+            await stream.fail(reason)
         finally:
             if stream is not None:
                 await stream.close()
@@ -167,6 +189,8 @@ class Server:
         )
 
     def _failed(self, error: ProxyError, caller: Caller, entry: Entry) -> web.Response:
+        entry.outcome = "refused" if isinstance(error, RequestFault) else "failed"
+        entry.error = type(error).__name__
         return failures.answer(error, caller.vocabulary, caller.request_id, self._headers(caller, entry.account))
 
     def _base_headers(self, caller: Caller) -> dict[str, str]:

@@ -121,9 +121,11 @@ class ClientStream:
     async def _prepared(self) -> SseResponse:
         async with self._preparing:
             if self._response is None:
-                response = SseResponse(self._headers())
-                if not self._is_chunked:
-                    response.force_close()  # it has no chunks: the end of the connection is the end of the body
+                headers = self._headers()
+                response = SseResponse(headers)
+                # Without chunks, the end of the connection is the end of the body.
+                if not self._is_chunked or headers.get("connection") == "close":
+                    response.force_close()
                 await response.prepare(self._request)
                 self._response = response
                 self._look_after(self._settings.ping_interval)

@@ -1,7 +1,5 @@
 """Connections: HTTP/1.0, reuse after errors, pipelines, 100-continue, headers nobody needs (contract §1, §5)."""
 
-import http.client
-
 import pytest
 
 from tests.e2e.harness import OpenStage, Stage
@@ -48,15 +46,6 @@ def test_nobody_learns_what_we_are_built_with(stage: Stage, method: str, path: s
         with Wire(stage) as wire:
             wire.send(wire.request(method, path, content=question(stream=streaming) if method == "POST" else b""))
             assert wire.reply().headers["server"] == "segue"
-
-
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/nothing"])
-def test_nor_on_the_second_port(stage: Stage, path: str):
-    host, _, port = stage.operations_url.removeprefix("http://").partition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=5)
-    connection.request("GET", path)
-    assert connection.getresponse().headers.get_all("server") == ["segue"]
-    connection.close()
 
 
 def test_a_connection_survives_errors_and_streams(stage: Stage):

@@ -48,6 +48,7 @@ _IN_STREAM: dict[type[BaseException], str] = {
     errors.ChainTimedOut: "provider_timeout",
     errors.StreamTimedOut: "provider_timeout",
     errors.StreamBroken: "stream_interrupted",
+    errors.Unauthenticated: "stream_interrupted",  # its key was revoked
     errors.Draining: "stream_interrupted",
     errors.InternalError: "stream_interrupted",
     errors.ProxyError: "provider_error",

@@ -15,6 +15,7 @@ _FINER: dict[type[ProxyError], str] = {
     errors.ChainTimedOut: "provider_timeout",
     errors.StreamTimedOut: "provider_timeout",
     errors.StreamBroken: "stream_interrupted",
+    errors.Unauthenticated: "stream_interrupted",  # its key was revoked
     errors.Draining: "stream_interrupted",
     errors.InternalError: "internal",
 }
