@@ -8,15 +8,24 @@ from typing import Annotated
 import typer
 
 from proxy.cli.configuration import load_file, mistakes
+from proxy.cli.files import fail
 from proxy.routing.candidates import Operation, Route
 from proxy.runtime.advice import advice
 from proxy.runtime.problems import ConfigurationError
 from proxy.runtime.snapshot import Key, Snapshot
 
 
-def run(file: Annotated[str, typer.Argument(metavar="FILE", help="The configuration to check.")]) -> None:
+def run(
+    named: Annotated[str | None, typer.Argument(metavar="FILE", help="The configuration to check.")] = None,
+    config: Annotated[
+        str | None, typer.Option("-c", "--config", metavar="FILE", help="The same, as other commands take it.")
+    ] = None,
+) -> None:
+    file = named if named is not None else config
+    if file is None or None not in (named, config):
+        fail("name one configuration to check: segue check FILE")
     try:
-        snapshot = load_file(file)
+        snapshot = load_file(file).snapshot
     except ConfigurationError as error:
         typer.echo(mistakes(error, file))
         raise typer.Exit(1) from None

@@ -3,12 +3,11 @@
 import os
 
 from proxy.cli.files import read_text, text_of
-from proxy.runtime.build import load
+from proxy.runtime.build import Configuration, load
 from proxy.runtime.problems import ConfigurationError
-from proxy.runtime.snapshot import Snapshot
 
 
-def load_file(path: str) -> Snapshot:
+def load_file(path: str) -> Configuration:
     """Raises ConfigurationError; ends the command if the file cannot be read."""
     return load(text_of(path), os.environ, read_text)
 

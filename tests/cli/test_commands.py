@@ -64,6 +64,15 @@ def test_check_sums_up_what_is_right(tmp_path: Path):
     assert "warnings" not in shown.stdout
 
 
+def test_check_takes_its_file_either_way(tmp_path: Path):
+    file = tmp_path / "right.yaml"
+    file.write_text(RIGHT)
+    assert segue("check", "-c", str(file)).stdout == segue("check", str(file)).stdout
+    for arguments in ((), (str(file), "-c", str(file))):
+        shown = segue("check", *arguments)
+        assert (shown.exit_code, shown.stderr) == (2, "segue: name one configuration to check: segue check FILE\n")
+
+
 @pytest.mark.parametrize(
     ("command", "name", "reason"),
     [
@@ -126,6 +135,7 @@ def test_the_secret_may_come_from_elsewhere(tmp_path: Path, monkeypatch: pytest.
         ("", ["new"], "SEGUE_SECRET"),
         ("short", ["new"], "16 characters"),
         (SECRET, ["new", "--secret-file", "a", "-c", "b"], "not both"),
+        (SECRET, ["new", "--admin", "--tenant", "a"], "not both"),
         (SECRET, ["hash", "sg-ab12cd34-mistyped"], "checksum"),
         (SECRET, ["new", "-c", os.devnull], "empty"),
     ],
