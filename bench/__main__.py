@@ -5,19 +5,23 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.children import ChildError
 from bench.measure import Cores, choose_cores, machine
-from bench.report import footprint_table, page, ratio_table, record, rows
+from bench.report import bound_table, footprint_table, page, ratio_table, record, rows, scaling_table
+from bench.revisions import THIS_TREE, command_of, shown
 from bench.rounds import Footprint, Plan, Sample, bench, measure_import, measure_rounds, measure_starts
+from bench.scaling import REQUESTS, Scale, measure_scaling, scaling
 from bench.scenarios import FULL, NAMES, Scenario, quick
 from bench.systems import BARE, BARE_COMMAND, DIRECT, SEGUE, SEGUE_COMMAND, Command
 
 PAGE = Path("docs/performance.md")
 STEADY_REQUESTS = 10_000
-_EXTRAS = ("starts", "memory", "import")
+_EXTRAS = ("starts", "memory", "import", "scaling")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -33,11 +37,12 @@ def _parser() -> argparse.ArgumentParser:
         "--segue-command", default=SEGUE_COMMAND, metavar="CMD", help=f"how to start it, {placeholders}"
     )
     parser.add_argument("--no-segue", action="store_true", help="only the bare proxy and the upstream")
-    parser.add_argument("--import-module", default="proxy.app", metavar="NAME", help="whose import is timed")
+    parser.add_argument("--import-module", default="proxy.worker", metavar="NAME", help="whose import is timed")
     commands = parser.add_subparsers(dest="command")
-    ab = commands.add_parser("ab", parents=[shared], help="two commands, paired; for another checkout: env -C DIR CMD")
-    ab.add_argument("--a", required=True, metavar="CMD", help=f"the yardstick, {placeholders}")
-    ab.add_argument("--b", required=True, metavar="CMD", help="what is held against it")
+    ab = commands.add_parser("ab", parents=[shared], help="two commits or commands, paired")
+    ab.add_argument("--a", required=True, metavar="WHAT", help=f"the yardstick: a commit, or a command {placeholders}")
+    ab.add_argument("--b", default=THIS_TREE, metavar="WHAT", help="what is held against it (this tree)")
+    ab.add_argument("--bound", type=float, default=8.0, metavar="PERCENT", help="how much more it may cost (8)")
     return parser
 
 
@@ -61,14 +66,20 @@ def _rounds(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> i
     return rounds
 
 
-def _measure(plan: Plan, cores: Cores) -> tuple[list[Sample], list[Footprint]]:
-    samples: list[Sample] = []
-    starts: list[Footprint] = []
+class _Measured(NamedTuple):
+    samples: list[Sample]
+    starts: list[Footprint]
+    scales: list[Scale]
+
+
+def _measure(plan: Plan, cores: Cores, scaled: str | None, requests: int) -> _Measured:
+    """`scaled`: the command to be started with one worker and with two, and asked so many `requests`."""
+    found = _Measured([], [], [])
     os.sched_setaffinity(0, cores.load)  # the bench's own work must not visit the measured core
     with bench(cores) as running:
         if plan.scenarios:
             for sample in measure_rounds(running, plan):
-                samples.append(sample)
+                found.samples.append(sample)
                 where = (
                     f"round {sample.round + 1}/{plan.rounds}.{sample.turn + 1}  {sample.scenario:16} {sample.system:15}"
                 )
@@ -76,13 +87,22 @@ def _measure(plan: Plan, cores: Cores) -> tuple[list[Sample], list[Footprint]]:
                 print(f"{where} {sample.value:9.2f}  core {sample.busy:4.0%}{trouble}", file=sys.stderr)
         if plan.starts:
             for start in measure_starts(running, plan):
-                starts.append(start)
+                found.starts.append(start)
                 print(
                     f"start {start.round + 1}/{plan.rounds}  {start.system:15} ready {start.ready_seconds:.2f} s, "
                     f"{start.resident_mb:.0f} MB",
                     file=sys.stderr,
                 )
-    return samples, starts
+        if scaled is not None:
+            for scale in measure_scaling(running, cores, scaled, plan.rounds, requests):
+                found.scales.append(scale)
+                print(
+                    f"scale {scale.round + 1}/{plan.rounds}  {scale.workers} workers {scale.rate:7.0f} requests/s, "
+                    f"{scale.worker_cpu:.0f} µs in the workers, {scale.other_cpu:.0f} elsewhere, busiest "
+                    f"{scale.busiest:.0%}{f'  WRONG: {scale.failures}' if scale.failures else ''}",
+                    file=sys.stderr,
+                )
+    return found
 
 
 def _destination(arguments: argparse.Namespace) -> Path | None:
@@ -94,10 +114,10 @@ def _destination(arguments: argparse.Namespace) -> Path | None:
     return PAGE
 
 
-def _commands(arguments: argparse.Namespace) -> tuple[list[Command], str, str]:
+def _commands(arguments: argparse.Namespace, folder: Path) -> tuple[list[Command], str, str]:
     """What to start, and which of them is measured against which."""
     if arguments.command == "ab":
-        return [Command("A", arguments.a, True), Command("B", arguments.b, True)], "B", "A"
+        return [command_of("A", arguments.a, folder), command_of("B", arguments.b, folder)], "B", "A"
     bare = Command(BARE, BARE_COMMAND, translates=False)
     if arguments.no_segue:
         return [bare], BARE, DIRECT
@@ -109,28 +129,43 @@ def run(words: Sequence[str]) -> int:
     parser = _parser()
     arguments = parser.parse_args(words)
     wanted, rounds = _wanted(parser, arguments), _rounds(parser, arguments)
-    commands, measured, yardstick = _commands(arguments)
+    with tempfile.TemporaryDirectory(prefix="segue-bench-") as folder:
+        return _run(arguments, wanted, rounds, Path(folder))
+
+
+def _run(arguments: argparse.Namespace, wanted: set[str], rounds: int, folder: Path) -> int:
+    commands, measured, yardstick = _commands(arguments, folder)
+    is_ab = arguments.command == "ab"
     steady = (300 if arguments.quick else STEADY_REQUESTS) if "memory" in wanted else 0
     scenarios = _scenarios(arguments, wanted)
     plan = Plan(commands, scenarios, rounds, bool(wanted & {"starts", "memory"}), steady)
-    times_import = arguments.command != "ab" and not arguments.no_segue and "import" in wanted
-    imports = measure_import(arguments.import_module, rounds) if times_import else []
-    if times_import and not imports:
+    measures_ours = not is_ab and not arguments.no_segue
+    imports = measure_import(arguments.import_module, rounds) if measures_ours and "import" in wanted else []
+    if measures_ours and "import" in wanted and not imports:
         print(f"bench: {arguments.import_module} cannot be imported, so its import is not timed", file=sys.stderr)
     cores = choose_cores()
-    samples, starts = _measure(plan, cores)
-    table = list(rows(samples, scenarios, measured, yardstick))
+    scales = measures_ours and "scaling" in wanted and cores.are_apart
+    requests = 300 if arguments.quick else REQUESTS
+    found = _measure(plan, cores, arguments.segue_command if scales else None, requests)
+    table = list(rows(found.samples, scenarios, measured, yardstick))
     names = [measured, *(command.name for command in commands if command.name != measured)]
-    parts = [ratio_table(table, [*names, DIRECT]), footprint_table(starts, imports, names)]
+    scaled = scaling(found.scales)
+    parts = [ratio_table(table, [*names, DIRECT]), footprint_table(found.starts, imports, names)]
+    scales_told = scaling_table(scaled) if scaled is not None else ""
+    if is_ab:
+        told = (shown(arguments.a), shown(arguments.b))
+        parts.append(bound_table(table, told, arguments.bound))
     facts = machine()
-    print("\n".join(parts))
+    print("\n".join(part for part in (*parts, scales_told) if part))
     destination = _destination(arguments)
     if destination is not None:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        destination.write_text(page(parts, facts, rounds, cores.are_apart, steady))
+        destination.write_text(page(parts, facts, rounds, cores.are_apart, steady, scales_told))
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(record(samples, starts, imports, table, facts), indent=1) + "\n")
-    return 1 if any(sample.failures for sample in samples) else 0
+        everything = record(found.samples, found.starts, imports, table, found.scales, facts)
+        arguments.json.write_text(json.dumps(everything, indent=1) + "\n")
+    failures = [sample.failures for sample in found.samples] + [scale.failures for scale in found.scales]
+    return 1 if any(failures) else 0
 
 
 def main() -> None:

@@ -17,10 +17,14 @@ class Setup(NamedTuple):
     environment: dict[str, str]
 
 
-def configuration(port: int, metrics_port: int, upstream_port: int, models: Sequence[str]) -> Setup:
-    """Everything about Segue's configuration format that the bench knows."""
+def configuration(
+    port: int, metrics_port: int, upstream_port: int, models: Sequence[str], workers: int | None
+) -> Setup:
+    """Everything about Segue's configuration format that the bench knows. `workers` None: of a time before workers."""
+    # Nobody looks away from a port before it is closed here.
+    processes = {} if workers is None else {"workers": workers, "drain_accepting_seconds": 0}
     document = {
-        "server": {"host": "127.0.0.1", "port": port},
+        "server": {"host": "127.0.0.1", "port": port, **processes},
         "operations": {"host": "127.0.0.1", "port": metrics_port},
         "secret": _SECRET,
         "providers": {

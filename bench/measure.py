@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 _CPUCLOCK_SCHED = 2
+_WORKER = "proxy.worker"
 _PACKAGES = ("aiohttp", "uvloop", "msgspec")
 _IMPORT = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
 
@@ -40,6 +41,11 @@ def _family(pid: int) -> list[psutil.Process]:
     return [root, *root.children(recursive=True)]
 
 
+def workers(pid: int) -> list[int]:
+    """The serving processes among the children of one, by pid."""
+    return sorted(child.pid for child in psutil.Process(pid).children() if _WORKER in child.cmdline())
+
+
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process and its descendants, to the nanosecond for those alive.
 
@@ -47,12 +53,15 @@ def cpu_seconds(pid: int) -> float:
     """
     ended = psutil.Process(pid).cpu_times()
     total: float = ended.children_user + ended.children_system
-    for member in _family(pid):
-        try:
-            total += time.clock_gettime((~member.pid << 3) | _CPUCLOCK_SCHED)
-        except OSError:
-            continue  # ended between the listing and the look
-    return total
+    return total + sum(own_cpu_seconds(member.pid) for member in _family(pid))
+
+
+def own_cpu_seconds(pid: int) -> float:
+    """Of this process alone; 0 if it has ended."""
+    try:
+        return time.clock_gettime((~pid << 3) | _CPUCLOCK_SCHED)
+    except OSError:
+        return 0.0
 
 
 def resident_bytes(pid: int) -> int:
@@ -62,6 +71,17 @@ def resident_bytes(pid: int) -> int:
         try:
             total += member.memory_info().rss
         except psutil.NoSuchProcess:
+            continue
+    return total
+
+
+def proportional_bytes(pid: int) -> int:
+    """The same, with what processes share divided among them: what the machine has less of while they run."""
+    total = 0
+    for member in _family(pid):
+        try:
+            total += member.memory_full_info().pss
+        except psutil.Error:
             continue
     return total
 

@@ -6,9 +6,11 @@ from statistics import median
 
 from bench.paired import Estimate, differences, estimate, ratios
 from bench.rounds import STEADY_WARM_UP, Footprint, Sample
+from bench.scaling import Scale, Scaling
 from bench.scenarios import Scenario
 from bench.systems import DIRECT, SEGUE
 
+_SCALES = 1.7  # times what one worker serves, by two
 FLAT_MB = 2.0  # growth over the steady load that still counts as none: a few pages of the allocator's
 
 _INTRODUCTION = """\
@@ -27,7 +29,14 @@ counts. A translated row is held against the bare proxy passing on the same upst
 streamed event carries its share of opening its stream: a two-hundredth of a request when slow, a five-hundredth when
 fast. A slow stream has one event each 20 ms, and 200 of them run at once; fast ones come in batches of twenty. The
 body of 1 MB is a long conversation, one turn in eight with an inline image. Added latency is the median round trip over
-one otherwise idle connection, less that of the upstream alone.
+one otherwise idle connection, less that of the upstream alone. Segue runs with one worker, and its figures are those of
+master, worker and store together.
+"""
+_ABOUT_SCALING = """\
+Each worker was pinned to a core of its own; of what two spent, the busier one spent {busiest}. The reckoned ratio is
+what a request costs one worker over what it costs two, divided by that share: the busier one is full first. Here the
+workers shared their cores with load generator, upstream, master and store; because of those, two cores of this machine
+permit a ratio of {permitted} at most, however well two workers share.
 """
 _PINNED = "The measured proxy has a core of its own; upstream and load generator share another."
 _UNPINNED = "This machine offered one core only, so everything shared it: the figures are worse than they should be."
@@ -151,6 +160,7 @@ def footprint_table(starts: Sequence[Footprint], imports: Sequence[float], syste
 
     ready = {name: median(start.ready_seconds for start in own) for name, own in by_system.items() if own}
     resident = {name: median(start.resident_mb for start in own) for name, own in by_system.items() if own}
+    shared = {name: median(start.proportional_mb for start in own) for name, own in by_system.items() if own}
     steady = {start.system: start.steady_mb for start in starts if start.steady_mb is not None}
     growth = {
         start.system: start.steady_mb - start.warm_mb
@@ -159,16 +169,62 @@ def footprint_table(starts: Sequence[Footprint], imports: Sequence[float], syste
     }
     add("first request answered after", "< 0.8 s", 0.8, "s", ready)
     add("resident, just started", "< 80 MB", 80, "MB", resident)
+    add("the same, what is shared counted once", "< 80 MB", 80, "MB", shared)
     add("resident, after the steady load", "< 80 MB", 80, "MB", steady)
     add("growth over the steady load", f"flat (< {FLAT_MB:g} MB)", FLAT_MB, "MB", growth)
     return "\n".join(lines) + "\n" if len(lines) > 2 else ""
+
+
+def bound_table(table: Sequence[Row], told: tuple[str, str], allowed: float) -> str:
+    """What B costs more than A: the median of the rounds, and what it stays below with 95 % confidence. `allowed`: per
+    cent."""
+    if not table:
+        return ""
+    lines = [
+        f"A is {told[0]}, B is {told[1]}.",
+        "",
+        _line(["", "B more than A", "upper 95 % bound", "rounds", "verdict"]),
+    ]
+    lines.append(_line(["---", "--:", "--:", "--:", "---"]))
+    for row in table:
+        if row.ratio is None:
+            lines.append(_line([row.scenario.title, "-", "-", "-", "too noisy"]))
+            continue
+        more, bound = (100 * (value - 1) for value in (row.ratio.median, row.ratio.bound))
+        verdict = f"{'within' if bound <= allowed else 'over'} {allowed:g} %"
+        if row.failures or row.scenario.counts == "added ms":  # the bound is for CPU
+            verdict = "wrong answers" if row.failures else "-"
+        lines.append(_line([row.scenario.title, f"{more:+.1f} %", f"{bound:+.1f} %", str(row.ratio.rounds), verdict]))
+    return "\n".join(lines) + "\n"
+
+
+def scaling_table(found: Scaling) -> str:
+    """Two workers against one, and what stands between the figures and the aim."""
+    heads = ["", "aim", "verdict", "ratio", "95 % interval", "one worker", "two workers"]
+    lines = [_line(heads), _line(["---", "--:", "---", "--:", ":-:", "--:", "--:"])]
+
+    def add(title: str, estimated: Estimate, aim: float | None, figures: tuple[float, float] | None) -> None:
+        met = "-" if aim is None else "met" if estimated.median >= aim else "missed"
+        interval = f"{estimated.low:.2f} to {estimated.high:.2f}"
+        shown = [f"{figure:,.0f}" for figure in figures] if figures is not None else ["-", "-"]
+        wanted = "-" if aim is None else f"≥ {aim:g}"
+        lines.append(_line([title, wanted, met, f"{estimated.median:.2f}", interval, *shown]))
+
+    add("requests per CPU second of the workers", found.efficiency, None, found.per_cpu_second)
+    add("requests/s where all else runs elsewhere, reckoned", found.alone, _SCALES, None)
+    add("requests/s here", found.rate, None, found.rates)
+    remarks = _ABOUT_SCALING.format(busiest=f"{found.busiest:.0%}", permitted=f"{found.permitted:.2f}")
+    wrong = "".join(f"\nWrong answers: {count} times {reason}.\n" for reason, count in found.failures.items())
+    return "\n".join([*lines, "", remarks]) + wrong
 
 
 def _below(value: float, limit: float) -> str:
     return "met" if value < limit else "missed"
 
 
-def page(parts: Sequence[str], machine: dict[str, str], rounds: int, pinned: bool, steady_requests: int) -> str:
+def page(
+    parts: Sequence[str], machine: dict[str, str], rounds: int, pinned: bool, steady_requests: int, scaled: str = ""
+) -> str:
     """The whole of docs/performance.md."""
     facts = "\n".join(f"- {name}: {value}" for name, value in machine.items())
     introduction = _INTRODUCTION.format(rounds=rounds, pinning=_PINNED if pinned else _UNPINNED)
@@ -178,9 +234,10 @@ def page(parts: Sequence[str], machine: dict[str, str], rounds: int, pinned: boo
             f"\nThe steady load is {steady_requests:,} requests after {STEADY_WARM_UP:,} of the same kind to warm up:\n"
             "two fifths plain, two fifths streamed, one fifth streamed and translated. Growth is from the end of the\n"
             "warm-up to the end of the load. Memory is the sum over the system's processes, shared pages counted in\n"
-            "each.\n"
+            "each, unless it says otherwise.\n"
         )
-    return "\n".join([introduction, *(part for part in parts if part)]) + steady + f"\nMeasured on:\n\n{facts}\n"
+    told = "\n".join([introduction, *(part for part in parts if part)])
+    return "\n".join([told + steady, *([scaled] if scaled else []), f"Measured on:\n\n{facts}\n"])
 
 
 def record(
@@ -188,6 +245,7 @@ def record(
     starts: Sequence[Footprint],
     imports: Sequence[float],
     table: Sequence[Row],
+    scales: Sequence[Scale],
     machine: dict[str, str],
 ) -> dict[str, object]:
     """Everything measured and everything derived from it, ready for JSON."""
@@ -197,4 +255,5 @@ def record(
         "samples": [asdict(sample) for sample in samples],
         "starts": [asdict(start) for start in starts],
         "imports": list(imports),
+        "scales": [asdict(scale) for scale in scales],
     }

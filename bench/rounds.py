@@ -3,7 +3,7 @@
 import json
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from statistics import median
 
 from bench.children import Child, Family
 from bench.load import Job, Tally
-from bench.measure import Cores, cpu_seconds, import_seconds, resident_bytes
+from bench.measure import Cores, cpu_seconds, import_seconds, proportional_bytes, resident_bytes
 from bench.scenarios import Scenario, steady_load
 from bench.systems import Command, Running, start, start_upstream
 
@@ -43,6 +43,7 @@ class Footprint:
     system: str
     ready_seconds: float
     resident_mb: float
+    proportional_mb: float
     warm_mb: float | None = None
     steady_mb: float | None = None
 
@@ -72,18 +73,23 @@ class Bench:
     def upstream(self) -> Running:
         return self._upstream
 
-    def start(self, command: Command, models: Sequence[str]) -> Running:
-        return start(self._family, command, models, self._upstream.port, self._cores.proxy, self._folder)
+    @property
+    def load(self) -> Child:
+        return self._load
 
-    def drive(self, job: Job, pid: int) -> tuple[Tally, float]:
-        """Run one job; returns the load's tally and the CPU seconds the tree under `pid` spent meanwhile."""
+    def start(self, command: Command, models: Sequence[str], cores: set[int] | None = None) -> Running:
+        """On the measured core, unless told otherwise."""
+        return start(self._family, command, models, self._upstream.port, cores or self._cores.proxy, self._folder)
+
+    def drive(self, job: Job, read: Callable[[], Sequence[float]]) -> tuple[Tally, list[float]]:
+        """Run one job; returns the load's tally, and by how much each figure that `read` reads grew meanwhile."""
         self._load.say(json.dumps(asdict(job)))
         if (said := self._load.hear()) != "ready":
             raise self._load.failure(f"said {said!r}")
-        before = cpu_seconds(pid)
+        before = read()
         self._load.say("go")
         tally = Tally(**json.loads(self._load.hear()))
-        return tally, cpu_seconds(pid) - before
+        return tally, [now - then for now, then in zip(read(), before, strict=True)]
 
 
 @contextmanager
@@ -123,7 +129,7 @@ def measure_rounds(running: Bench, plan: Plan) -> Iterator[Sample]:
 
 def _sample(running: Bench, scenario: Scenario, number: int, turn: int, system: Running) -> Sample:
     job = scenario.job(system.port, system.key, system.translates)
-    tally, cpu = running.drive(job, system.child.pid)
+    tally, [cpu] = running.drive(job, lambda: [cpu_seconds(system.child.pid)])
     median_ms = median(tally.latencies) * 1e3 if tally.latencies else 0.0
     return Sample(
         scenario=scenario.name,
@@ -148,18 +154,19 @@ def measure_starts(running: Bench, plan: Plan) -> Iterator[Footprint]:
             system = running.start(command, _models(plan.scenarios))
             try:
                 resident = resident_bytes(system.child.pid) / 1e6
+                proportional = proportional_bytes(system.child.pid) / 1e6
                 warm = steady = None
                 if last and plan.steady_requests:
                     warm = _resident_after(running, system, min(STEADY_WARM_UP, plan.steady_requests))
                     steady = _resident_after(running, system, plan.steady_requests)
-                yield Footprint(number, system.name, system.ready_after, resident, warm, steady)
+                yield Footprint(number, system.name, system.ready_after, resident, proportional, warm, steady)
             finally:
                 system.child.stop()
 
 
 def _resident_after(running: Bench, system: Running, requests: int) -> float:
     for scenario in steady_load(requests):
-        tally, _ = running.drive(scenario.job(system.port, system.key, system.translates), system.child.pid)
+        tally, _ = running.drive(scenario.job(system.port, system.key, system.translates), list)
         if tally.failures:
             raise system.child.failure(f"answered wrongly under the steady load: {tally.failures}")
     return resident_bytes(system.child.pid) / 1e6

@@ -30,17 +30,20 @@ class Command:
     name: str
     line: str
     translates: bool  # may its client speak another vocabulary than the upstream?
+    workers: int | None = 1  # how many processes serve; None = its configuration has no such field
 
 
 @dataclass(slots=True)
 class Running:
-    """A system that answers on `port`; `ready_after` is in seconds from its start."""
+    """A system that answers on `port`, and of whose metrics `metrics_port` tells; `ready_after` is in seconds from its
+    start."""
 
     name: str
     child: Child
     port: int
     translates: bool = False
     key: str = "none"
+    metrics_port: int = 0
     ready_after: float = field(default=0.0)
 
 
@@ -56,9 +59,11 @@ def start(
 
     Raises `ChildError` when it ends before, or takes too long.
     """
-    port = free_port()
-    config = folder / f"{port}.yaml"
-    setup = configuration(port, free_port(), upstream_port, models)
+    port, metrics_port = free_port(), free_port()
+    place = folder / str(port)  # the store's data lie beside the configuration
+    place.mkdir()
+    config = place / "segue.yaml"
+    setup = configuration(port, metrics_port, upstream_port, models, command.workers)
     config.write_text(setup.text)
     filled = {
         "python": shlex.quote(sys.executable),
@@ -68,8 +73,8 @@ def start(
     }
     argv = shlex.split(command.line.format_map(filled))
     started = time.perf_counter()
-    child = family.spawn(argv, cores, folder / f"{port}.log", setup.environment)
-    running = Running(command.name, child, port, command.translates, TENANT_KEY)
+    child = family.spawn(argv, cores, place / "log", setup.environment)
+    running = Running(command.name, child, port, command.translates, TENANT_KEY, metrics_port)
     _wait_until_ready(running)
     running.ready_after = time.perf_counter() - started
     return running

@@ -79,9 +79,10 @@ class Key:
 
 
 def configuration(upstream: str, port: int, key: Key) -> str:
-    """The configuration file; `port` 0 takes any free one. The grace is short, because some routes never end."""
+    """The configuration file; `port` 0 takes any free one. One worker, so that a breaker that opened is open for every
+    request that is shown; no load balancer to wait for at the end; a short grace, because some routes never end."""
     whole = {
-        "server": {"port": port, "shutdown_grace_seconds": 1},
+        "server": {"port": port, "workers": 1, "drain_accepting_seconds": 0, "shutdown_grace_seconds": 1},
         "operations": {"port": 0},
         "secret": key.secret,
         "providers": {

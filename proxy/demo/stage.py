@@ -39,7 +39,9 @@ async def stage(port: int, upstream_port: int, listen: Listen) -> AsyncIterator[
             file = Path(folder, "segue.yaml")
             file.write_text(configuration(address, port, key))
             segue_command = (sys.executable, "-m", "proxy", "serve", "-c", str(file))
-            async with child("Segue", *segue_command, listen=listen) as segue:
+            # Its sockets and logs are to go with the folder.
+            environment = os.environ | {"XDG_RUNTIME_DIR": folder}
+            async with child("Segue", *segue_command, environment=environment, listen=listen) as segue:
                 patterns = (r"\bready on (http\S+)", r"\bmetrics on (http\S+)")
                 base, metrics = await segue.said(*patterns, within=READY_WITHIN)
                 yield Stage(address, base, metrics, key.key, upstream, segue)

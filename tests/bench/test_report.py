@@ -2,8 +2,11 @@
 
 from dataclasses import replace
 
-from bench.report import FLAT_MB, footprint_table, page, ratio_table, rows
+import pytest
+
+from bench.report import FLAT_MB, bound_table, footprint_table, page, ratio_table, rows, scaling_table
 from bench.rounds import Footprint, Sample
+from bench.scaling import Scale, scaling
 from bench.scenarios import FULL
 from bench.systems import BARE, DIRECT, SEGUE
 
@@ -63,18 +66,47 @@ def test_latency_lost_in_noise_claims_nothing() -> None:
 
 def test_the_footprint_is_held_against_its_aims() -> None:
     starts = [
-        Footprint(0, SEGUE, 0.9, 60.0),
-        Footprint(1, SEGUE, 0.7, 62.0, warm_mb=65.0, steady_mb=65.0 + FLAT_MB + 1),
-        Footprint(0, BARE, 0.3, 40.0),
+        Footprint(0, SEGUE, 0.9, 60.0, 50.0),
+        Footprint(1, SEGUE, 0.7, 62.0, 52.0, warm_mb=65.0, steady_mb=65.0 + FLAT_MB + 1),
+        Footprint(0, BARE, 0.3, 40.0, 30.0),
     ]
     table = footprint_table(starts, [0.6], [SEGUE, BARE]).splitlines()
     assert table[2:] == [
         "| import | < 0.5 s | missed | 0.60 s | - |",
         "| first request answered after | < 0.8 s | missed | 0.80 s | 0.30 s |",
         "| resident, just started | < 80 MB | met | 61.00 MB | 40.00 MB |",
+        "| the same, what is shared counted once | < 80 MB | met | 51.00 MB | 30.00 MB |",
         "| resident, after the steady load | < 80 MB | met | 68.00 MB | - |",
         "| growth over the steady load | flat (< 2 MB) | missed | 3.00 MB | - |",
     ]
+
+
+def test_what_more_it_costs_is_held_against_what_is_allowed() -> None:
+    def told(ours: list[float]) -> str:
+        measured = samples("request", {"A": [100.0] * len(ours), "B": ours, DIRECT: [20.0] * len(ours)})
+        table = bound_table(list(rows(measured, [REQUEST], "B", "A")), ("old", "new"), 8.0)
+        assert table.startswith("A is old, B is new.\n")
+        return table.splitlines()[-1]
+
+    assert told([101.0] * 15) == "| request, not streamed | +1.0 % | +1.0 % | 15 | within 8 % |"
+    assert told([101.0] * 6 + [120.0] * 7) == "| request, not streamed | +20.0 % | +20.0 % | 13 | over 8 % |"
+    assert told([101.0] * 8 + [120.0] * 7).endswith("| +1.0 % | +20.0 % | 15 | over 8 % |")
+
+
+def test_two_workers_are_held_against_one() -> None:
+    one = Scale(0, 1, rate=3000.0, worker_cpu=300.0, other_cpu=100.0, busiest=1.0, failures={})
+    two = Scale(0, 2, rate=4500.0, worker_cpu=330.0, other_cpu=110.0, busiest=0.52, failures={})
+    found = scaling([one, two, replace(one, round=1), replace(two, round=1)])
+    assert found is not None
+    assert found.rate.median == 1.5
+    assert found.alone.median == pytest.approx(300 / 330 / 0.52)
+    assert found.permitted == 1.5
+    table = scaling_table(found)
+    assert "| requests per CPU second of the workers | - | - | 0.91 | 0.91 to 0.91 | 3,333 | 3,030 |" in table
+    assert "| requests/s where all else runs elsewhere, reckoned | ≥ 1.7 | met | 1.75 | 1.75 to 1.75 | - | - |" in table
+    assert "| requests/s here | - | - | 1.50 | 1.50 to 1.50 | 3,000 | 4,500 |" in table
+    assert "permit a ratio of 1.50 at most" in table.replace("\n", " ")
+    assert scaling([]) is None
 
 
 def test_the_page_says_where_and_when() -> None:

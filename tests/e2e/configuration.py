@@ -31,7 +31,7 @@ class Written(NamedTuple):
 def configuration(upstream_url: str, routes: Mapping[str, Any], more: Mapping[str, Any]) -> Written:
     """`routes`: name -> pairs, or a route's settings with its pairs as `candidates`. `more` is laid over the rest."""
     document: dict[str, Any] = {
-        "server": {"port": 0, "shutdown_grace_seconds": 1},
+        "server": {"port": 0, "workers": 2, "drain_accepting_seconds": 0, "shutdown_grace_seconds": 1},
         "operations": {"port": 0},
         "secret": "${SEGUE_SECRET}",
         "providers": _providers(upstream_url),
@@ -44,7 +44,7 @@ def configuration(upstream_url: str, routes: Mapping[str, Any], more: Mapping[st
 
 def snapshot_of(written: Written) -> Snapshot:
     """What Segue makes of it. Raises ConfigurationError."""
-    return load(written.text, written.environment, _no_file)
+    return load(written.text, written.environment, _no_file).snapshot
 
 
 def _no_file(path: str) -> str:

@@ -15,9 +15,14 @@ from typing import Any, NamedTuple, TypeVar
 import uvloop
 from prometheus_client.parser import text_string_to_metric_families
 
+from proxy.admission.shared_keys import SharedKeys
 from proxy.app import App
 from proxy.demo.recorder import Exchange
 from proxy.demo.upstream import ScriptedUpstream
+from proxy.master.listening import bind
+from proxy.telemetry.clocks import Clocks
+from proxy.telemetry.merging import MergedMetrics, exposition
+from proxy.telemetry.metrics import Metrics
 from tests.e2e.configuration import Pair, configuration, snapshot_of
 from tests.e2e.tap import Tap, Watched, payloads_of
 
@@ -80,7 +85,6 @@ class Stage:
         self.key = ""
         self.url = ""
         self.direct_url = ""  # the same without the tap: for what is about connections, not about answers
-        self.operations_url = ""
         self.upstream: ScriptedUpstream
         self.app: App
         self._tap: Tap
@@ -93,11 +97,12 @@ class Stage:
         self.upstream = await ScriptedUpstream().__aenter__()
         written = configuration(self.upstream.url, routes, more)
         self.key = written.key
-        self.app = App(snapshot_of(written))
-        await self.app.start()
-        self.direct_url = f"http://127.0.0.1:{self.app.port}"
-        self.operations_url = f"http://127.0.0.1:{self.app.operations_port}"
-        self._tap = Tap(self.app.port)
+        self.app = App(snapshot_of(written), Metrics(), SharedKeys(None, time.monotonic, 60.0))
+        [listening] = bind("127.0.0.1", 0)
+        port = listening.getsockname()[1]
+        self.app.listen([listening])
+        self.direct_url = f"http://127.0.0.1:{port}"
+        self._tap = Tap(port)
         self.url = await self._tap.open()
 
     @property
@@ -141,18 +146,18 @@ class Stage:
 
     def metrics(self) -> dict[str, dict[tuple[tuple[str, str], ...], float]]:
         """Sample name -> labels, sorted -> value."""
-        host, _, port = self.operations_url.removeprefix("http://").partition(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=_PATIENCE)
-        try:
-            connection.request("GET", "/metrics")
-            text = connection.getresponse().read().decode()
-        finally:
-            connection.close()
+        merged = MergedMetrics(Clocks())
+        merged.pushed("stage", self._backstage.run(self._captured()))
+        text = exposition(merged).decode()
         found: dict[str, dict[tuple[tuple[str, str], ...], float]] = {}
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 found.setdefault(sample.name, {})[tuple(sorted(sample.labels.items()))] = sample.value
         return found
+
+    async def _captured(self) -> bytes:
+        self.app.metrics.breaker_states(self.app.breakers.states())
+        return self.app.metrics.capture()
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels."""
@@ -182,7 +187,7 @@ class Stage:
 
     async def _close(self) -> None:
         await self._tap.close()
-        await self.app.stop()
+        await self.app.drain(0.0, _PATIENCE, asyncio.Event(), asyncio.Event())
         try:
             async with asyncio.timeout(_PATIENCE):
                 while self.upstream.open_connections:

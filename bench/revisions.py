@@ -1,0 +1,52 @@
+"""What `bench ab` holds against each other: command lines, this tree, or commits, unpacked beside it."""
+
+import io
+import shlex
+import subprocess
+import tarfile
+from pathlib import Path
+
+from bench.children import ChildError
+from bench.systems import SEGUE_COMMAND, Command
+
+THIS_TREE = "."
+_SCHEMA = "config/schema.json"
+
+
+def command_of(name: str, told: str, folder: Path) -> Command:
+    """`told` is a command line if it has a placeholder, `.` for this tree, or else what git knows a commit by; that is
+    unpacked in `folder` and runs with this interpreter. Raises `ChildError` where git knows no such commit."""
+    if "{" in told:
+        return Command(name, told, translates=True)
+    if told == THIS_TREE:
+        return Command(name, SEGUE_COMMAND, translates=True)
+    place = folder / name
+    _unpack(told, place)
+    # Its own workers look for modules along PYTHONPATH only.
+    line = f"env -C {shlex.quote(str(place))} PYTHONPATH={shlex.quote(str(place))} {SEGUE_COMMAND}"
+    knows_workers = '"workers"' in (place / _SCHEMA).read_text()
+    return Command(name, line, translates=True, workers=1 if knows_workers else None)
+
+
+def shown(told: str) -> str:
+    """For the page: a commit by its hash."""
+    if "{" in told:
+        return told
+    asked = [
+        "git",
+        "describe",
+        "--always",
+        "--abbrev=10",
+        "--exclude=*",
+        *(["--dirty"] if told == THIS_TREE else [told]),
+    ]
+    described = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    return f"{described} (this tree)" if told == THIS_TREE else f"{described} ({told})"
+
+
+def _unpack(revision: str, place: Path) -> None:
+    packed = subprocess.run(["git", "archive", "--format=tar", revision], capture_output=True, check=False)
+    if packed.returncode:
+        raise ChildError(f"git has no commit {revision!r}: {packed.stderr.decode().strip()}")
+    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
+        archive.extractall(place, filter="data")
