@@ -1,13 +1,12 @@
 """A load with every outcome in it, and what it must have left in the metrics: both out of one table."""
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from tests.e2e.configuration import Pair
-from tests.system.serving import Serving
+from tests.system.serving import PULSE, Serving, until
 
 SAID = [{"role": "user", "content": "Hi there"}]
 ENDLESS = "endless"
@@ -100,17 +99,14 @@ def fallbacks(plays: Iterable[Play]) -> Counter[tuple[str, ...]]:
     return Counter({(play.route, *play.targets, why): count for play in plays for why, count in play.hops})
 
 
-def in_flight(exposition: str) -> int:
-    found = re.search(r"^segue_requests_in_flight (\d+)", exposition, re.MULTILINE)
-    assert found is not None, exposition
-    return int(found[1])
-
-
 async def settled(serving: Serving) -> None:
-    """Waits until no request is being served."""
-    async with asyncio.timeout(5):
-        while in_flight((await serving.get("/metrics"))[1]):
-            await asyncio.sleep(0.02)
+    """Waits until no request is being served, and all workers have told so."""
+
+    async def is_so() -> bool:
+        return await serving.metric("segue_requests_in_flight") == 0
+
+    await asyncio.sleep(PULSE)
+    await until(is_so)
 
 
 def figures(tally: Any) -> Iterator[tuple[str, int]]:

@@ -1,11 +1,14 @@
 """A real Prometheus scrapes a real process: its figures are what we did, and what the upstream says it told."""
 
+import asyncio
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from proxy.demo.upstream import ScriptedUpstream
 from proxy.errors import Cause, Reason
+from proxy.store.down import Kind
 from tests.e2e.configuration import TENANT
 from tests.system.load import (
     ENDLESS,
@@ -21,7 +24,7 @@ from tests.system.load import (
     settled,
 )
 from tests.system.prometheus import Prometheus, prometheus
-from tests.system.serving import Serving, served
+from tests.system.serving import PULSE, Serving, served
 
 pytestmark = pytest.mark.system
 
@@ -37,7 +40,14 @@ CLOSED: dict[str, set[str]] = {
     "from_target": TARGETS,
     "to_target": TARGETS,
     "vocabulary": {"responses", "chat", "messages", "other"},
-    "outcome": {"ok", "incomplete", "refused", "failed", "broken", "cancelled", "served", "skipped"},
+    "outcome": {
+        *("ok", "incomplete", "refused", "failed", "broken", "cancelled", "served", "skipped"),
+        *("found", "unknown", "unavailable"),
+        *get_args(Kind),
+    },
+    "source": {"file", "memory", "store", "negative"},
+    "state": {"configured", "alive"},
+    "to": {"up", "down"},
     "reason": set(Reason),
     "cause": set(Cause),
     "kind": {"input", "output", "cache_read", "cache_write", "reasoning"},
@@ -50,6 +60,7 @@ async def leave_a_stream(serving: Serving, watching: Prometheus) -> None:
     """A stream that Prometheus sees running, and that the client leaves then."""
     async with serving.stream(ENDLESS) as answer:
         await answer.content.readuntil(b"word3")
+        await asyncio.sleep(PULSE)
         await watching.has_scraped()
         assert await watching.by("segue_requests_in_flight") == {(): 1}
     await settled(serving)
@@ -57,13 +68,15 @@ async def leave_a_stream(serving: Serving, watching: Prometheus) -> None:
 
 async def test_its_figures_are_what_happened(upstream: ScriptedUpstream, tmp_path: Path) -> None:
     async with (
-        served(upstream, tmp_path, ROUTES) as serving,
+        # One worker, because each has breakers of its own: how many failures open one is in the table.
+        served(upstream, tmp_path, ROUTES, server={"workers": 1}) as serving,
         prometheus(serving.operations, tmp_path) as watching,
     ):
         await watching.has_scraped()
         await play_all(serving)
         await leave_a_stream(serving, watching)
         await invent(serving, len(PLAYS) * 5)
+        await settled(serving)
         await watching.has_scraped()
         await check_requests(watching)
         await check_providers(watching, upstream)
@@ -112,6 +125,7 @@ async def check_labels(serving: Serving, watching: Prometheus) -> None:
     refused = f'sum({REQUESTS}{{outcome="refused"}})'
     assert await watching.by(refused) == {(): len(PLAYS) * 5}
     await invent(serving, INVENTED)
+    await settled(serving)
     await watching.has_scraped()
     assert await watching.by(refused) == {(): len(PLAYS) * 5 + INVENTED}
     assert await watching.by(f"count({EVERY_SERIES})") == before

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from proxy.demo.upstream import ScriptedUpstream
+from proxy.telemetry.merging import exposition
 from tests.system.load import ENDLESS, ROUTES, invent, play_all, settled
-from tests.system.serving import served
+from tests.system.serving import PULSE, served
+from tests.telemetry.test_metrics import shown, used, used_master
 
 pytestmark = pytest.mark.system
 
@@ -27,6 +29,21 @@ FAMILIES = {
     "segue_events_dropped_total",
     "segue_client_retries_total",
     "segue_build_info",
+    "segue_key_lookups_total",
+    "segue_store_calls_total",
+    "segue_store_call_seconds",
+    "segue_store_recoveries_total",
+    "segue_workers_accepting",
+    "segue_workers",
+    "segue_worker_restarts_total",
+    "segue_snapshot_number",
+    "segue_reloads_total",
+    "segue_store_up",
+    "segue_store_transitions_total",
+    "segue_store_restarts_total",
+    "segue_store_quarantines_total",
+    "segue_store_revocations_replayed_total",
+    "segue_admin_actions_total",
 }
 
 
@@ -47,13 +64,18 @@ async def test_nothing_to_complain_about(upstream: ScriptedUpstream, tmp_path: P
         await invent(serving, 5)
         async with serving.stream(ENDLESS) as answer:
             await answer.content.readuntil(b"word3")
+            await asyncio.sleep(PULSE)
             during = (await serving.get("/metrics"))[1]
         await settled(serving)
         after = (await serving.get("/metrics"))[1]
-    for exposition in (before, during, after):
-        assert await promtool(exposition) == (0, "")
+    for shot in (before, during, after):
+        assert await promtool(shot) == (0, "")
     declared = {line.split()[2] for line in after.splitlines() if line.startswith("# TYPE")}
     assert declared == FAMILIES
+
+
+async def test_nothing_to_complain_about_in_what_is_rare() -> None:
+    assert await promtool(exposition(shown(used(), used_master())).decode()) == (0, "")
 
 
 async def test_the_linter_would_complain() -> None:
