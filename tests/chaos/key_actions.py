@@ -102,7 +102,7 @@ async def _ask_again(scene: Scene, key: HeldKey, witnesses: list[Witness]) -> li
 
 
 async def _watch_end(scene: Scene, key: HeldKey) -> None:
-    """Whatever ran with it must be over soon; whose process or master is frozen, or whose master is gone, cannot know."""
+    """What ran with it must be over soon; whose process or master is frozen, or whose master is gone, cannot know."""
     assert key.revoked is not None
     await asyncio.sleep(_TOLD_WITHIN)
     for request in list(scene.open):
