@@ -49,4 +49,6 @@ def _unpack(revision: str, place: Path) -> None:
     if packed.returncode:
         raise ChildError(f"git has no commit {revision!r}: {packed.stderr.decode().strip()}")
     with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as archive:
-        archive.extractall(place, filter="data")
+        # As tarfile's documentation has it for Pythons before 3.11.4, which know no filters.
+        archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
+        archive.extractall(place)
