@@ -111,7 +111,13 @@ class Listener:
 
     def _pause(self, seconds: float) -> None:
         self._stop_reading()
-        self._resuming = self._loop.call_later(seconds, self.start)
+        self._resuming = self._loop.call_later(seconds, self._resume)
+
+    def _resume(self) -> None:
+        if self._has_room():
+            self.start()
+        else:
+            self._resuming = self._loop.call_later(_PAUSE, self._resume)
 
     def _stop_reading(self) -> None:
         for listening in self._sockets:

@@ -50,4 +50,4 @@ class Control(Protocol):
         """Have this instance refuse these keys from now on, and the others as soon as the store can be told."""
 
     async def cut(self, key_ids: Sequence[str]) -> list[str]:
-        """End the running requests of these keys."""
+        """End the running requests of these keys, which are revoked; who does not within 2 s is missing."""

@@ -11,7 +11,7 @@ from proxy.master.revocation_list import RevocationList
 from proxy.store.client import Store
 from proxy.store.down import StoreDown
 from proxy.store.key_records import KeyRecords
-from proxy.store.names import CHANGES, CUTS
+from proxy.store.names import CHANGES
 from proxy.store.records import State
 from proxy.store.replicas import Replicas
 from proxy.telemetry import log
@@ -45,6 +45,7 @@ class Following:
         self._metrics = metrics
         self._seen: State | None = None
         self._obeyed = State()
+        self._cut: set[str] = set()  # keys whose requests were ended here
         self._nudged = asyncio.Event()
 
     async def run(self) -> None:
@@ -61,11 +62,7 @@ class Following:
         self._nudged.set()
         deadline = asyncio.get_running_loop().time() + patience
         workers = await self._command(lambda token: Refresh(token, version, ids))
-        replicas = await self._lagging(version)
-        while replicas and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(_GLANCE)
-            replicas = await self._lagging(version)
-        return [*workers, *replicas]
+        return [*workers, *await self._followed(version, deadline)]
 
     async def enforce(self, revoked: Iterable[str]) -> None:
         """Here and now, although the store cannot be told yet; it is as soon as it can."""
@@ -90,22 +87,31 @@ class Following:
         except StoreDown as down:
             return [f"other replicas ({down.kind})"]
 
-    async def cut(self, key_ids: Iterable[str]) -> list[str]:
-        """End the running requests of these keys, here and on the other replicas; who has not, by name. The others
-        do it as soon as they hear of it, and are not waited for."""
+    async def cut(self, key_ids: Iterable[str], patience: float) -> list[str]:
+        """End the running requests of these keys, which are revoked, here and on the other replicas. Who has not by
+        then, by name."""
         ids = tuple(key_ids)
-        missing = await self._command(partial(Cut, key_ids=ids))
+        if not ids:
+            return []
+        deadline = asyncio.get_running_loop().time() + patience
+        workers = await self._command(partial(Cut, key_ids=ids))
         try:
-            await self._store.read("PUBLISH", CUTS, " ".join(ids))
+            version = await self._records.cut(ids)
         except StoreDown as down:
-            return [*missing, f"other replicas ({down.kind})"]
-        return list(missing)
+            return [*workers, f"other replicas ({down.kind})"]
+        return [*workers, *await self._followed(version, deadline)]
+
+    async def _followed(self, version: int, deadline: float) -> list[str]:
+        """Returns once all other replicas obey this version; which do not by then."""
+        replicas = await self._lagging(version)
+        while replicas and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(_GLANCE)
+            replicas = await self._lagging(version)
+        return replicas
 
     async def _listen(self) -> None:
-        async for message in self._store.subscriber(CHANGES, CUTS).messages():
+        async for _ in self._store.subscriber(CHANGES).messages():
             self._nudged.set()
-            if message.channel == CUTS and message.data:
-                await self._command(partial(Cut, key_ids=tuple(message.data.split())))
 
     async def _beat(self) -> None:
         try:
@@ -137,9 +143,14 @@ class Following:
             self._metrics.revocations_replayed(len(lost))
             log.warning("revocations replayed into the store", count=len(lost), reason="it had lost them")
             state = await self._records.state()
+        cut = await self._records.were_cut()
         self.remember(revoked)
         self._seen = state
         missing = await self._command(lambda token: Refresh(token, state.version, tuple(revoked)))
+        # Only now: what a worker still let in is cut, too.
+        if not missing and cut - self._cut:
+            missing = await self._command(partial(Cut, key_ids=tuple(cut - self._cut)))
         if not missing:
+            self._cut = cut
             self._obeyed = state
             await self._replicas.beat(state)

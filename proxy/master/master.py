@@ -109,7 +109,7 @@ class Master:
         await self._shared.following.enforce(revoked)
 
     async def cut(self, key_ids: Sequence[str]) -> list[str]:
-        return await self._shared.following.cut(key_ids)
+        return await self._shared.following.cut(key_ids, ACKNOWLEDGED)
 
     def reload_soon(self) -> None:
         """SIGHUP's."""

@@ -52,6 +52,7 @@ class Reloading:
         self._store = store
         self._revoked = revoked
         self._metrics = metrics
+        self._behind: Mapping[str, str] = {}  # who had not carried out the last order
         self._changing = asyncio.Lock()
         metrics.snapshot(1)
 
@@ -79,12 +80,14 @@ class Reloading:
             self._current = read  # even so: its lines may have moved
             waiting = _waiting(self._first.spec, read.spec)
             if is_unchanged:
-                self.last = Reloaded(self.number, waiting=waiting)
+                if self._behind:
+                    self._behind = await command(self.order)
+                self.last = Reloaded(self.number, missing=self._behind, waiting=waiting)
                 self._metrics.reloaded("unchanged")
                 return self.last
             self.number += 1
             self.loaded_at = time.time()
-            missing = await command(self.order)
+            missing = self._behind = await command(self.order)
             self.last = Reloaded(self.number, missing=missing, waiting=waiting)
             self._metrics.reloaded("served")
             self._metrics.snapshot(self.number)

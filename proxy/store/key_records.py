@@ -44,6 +44,7 @@ _TENANTS = of_records("tenants")
 _KEYS = of_records("keys")
 _IDS = of_records("key-ids")
 _REVOKED = of_records("revoked")
+_CUT = of_records("cut")
 
 _CHANGE = Script("change_records")
 _READ = Script("read_keys")
@@ -106,6 +107,10 @@ class KeyRecords:
     async def revoked(self) -> set[str]:
         """The ids of all revoked keys."""
         return {key_id.decode() for key_id in await self._store.read("SMEMBERS", _REVOKED)}
+
+    async def were_cut(self) -> set[str]:
+        """The ids of keys whose running requests were to be ended, ever."""
+        return {key_id.decode() for key_id in await self._store.read("SMEMBERS", _CUT)}
 
     async def list_tenants(self) -> list[TenantRecord]:
         found = (decode(text, TenantRecord) for text in await self._store.read("HVALS", _TENANTS))
@@ -216,15 +221,23 @@ class KeyRecords:
     async def revoke(self, key_ids: Iterable[str]) -> int:
         """The version from which on these ids open nothing, wherever their keys are held. Nothing takes that back, and
         saying it again, to a store that lost it, changes only what it lost. 0 if there are no ids."""
+        return await self._added("revoke", key_ids)
+
+    async def cut(self, key_ids: Iterable[str]) -> int:
+        """The version from which on the requests that ran with these keys, which are revoked, are ended. Said again, it
+        changes nothing. 0 if there are no ids."""
+        return await self._added("cut", key_ids)
+
+    async def _added(self, operation: str, key_ids: Iterable[str]) -> int:
         version = 0
         remaining = iter(key_ids)
         while some := list(islice(remaining, _AT_ONCE)):
-            version = (await self._change(_NEVER, "", "revoke", *some)).version
+            version = (await self._change(_NEVER, "", operation, *some)).version
         return version
 
     async def _change(self, read_at: int, tenant: str, operation: str, *arguments: str | bytes) -> _Answer:
         """Raises _Again."""
-        places = (STATE, _TENANTS, _KEYS, _IDS, _REVOKED, _keys_of(tenant))
+        places = (STATE, _TENANTS, _KEYS, _IDS, _REVOKED, _keys_of(tenant), _CUT)
         texts = [each.decode() if isinstance(each, bytes) else each for each in arguments]
         head = (secrets.token_hex(8), str(read_at + self._patience), CHANGES, operation)
         word, *more = await self._store.run(_CHANGE, places, (*head, *texts))

@@ -5,9 +5,6 @@ breakers and probe leases under their target (contract §9)."""
 CHANGES = "segue:{segue}:changes"
 """The channel on which every change of key records is told, as the new version."""
 
-CUTS = "segue:{segue}:cuts"
-"""The channel on which ids of keys are told whose running requests are to end, separated by spaces."""
-
 
 def of_records(part: str) -> str:
     """`segue:{segue}:PART`. These keys have no TTL."""

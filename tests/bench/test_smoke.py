@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from bench.scenarios import FULL
-from bench.systems import BARE, DIRECT
+from bench.systems import BARE, DIRECT, SEGUE
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,6 +36,22 @@ def test_a_quick_run_measures_everything_and_finds_no_wrong_answer(tmp_path: Pat
     assert [start["system"] for start in found["starts"]] == [BARE]
     assert found["starts"][0]["resident_mb"] > 5
     assert FULL[0].title in page.read_text()
+
+
+@pytest.mark.timeout(120)
+def test_segue_is_measured_with_all_its_processes(tmp_path: Path) -> None:
+    record = tmp_path / "bench.json"
+    words = ("--quick", "--only", "request,starts,scaling", "--rounds", "1", "--json", str(record))
+    run = subprocess.run(command(*words), cwd=ROOT, capture_output=True, text=True, timeout=110, check=False)
+    assert run.returncode == 0, run.stderr
+    found = json.loads(record.read_text())
+    assert {sample["system"] for sample in found["samples"]} == {SEGUE, BARE, DIRECT}
+    [start] = [start for start in found["starts"] if start["system"] == SEGUE]
+    assert start["resident_mb"] > start["proportional_mb"] > 60, "master, worker and store"
+    if len(os.sched_getaffinity(0)) > 1:
+        assert sorted(scale["workers"] for scale in found["scales"]) == [1, 2]
+        assert all(scale["rate"] > 0 and scale["failures"] == {} for scale in found["scales"])
+        assert "| requests/s here |" in run.stdout
 
 
 def test_a_system_that_does_not_start_is_named_with_its_last_words() -> None:

@@ -153,6 +153,18 @@ async def test_who_does_not_serve_it_yet_is_named(scene: Scene, capsys: pytest.C
     assert '"missing":{"worker 1":"no answer"}' in capsys.readouterr().err
 
 
+async def test_who_still_does_not_serve_it_is_named_again(scene: Scene):
+    scene.fleet.missing = {"worker 1": "no answer"}
+    await scene.written(OTHER)
+    assert (await scene.written("nonsense: [")).problems
+    assert await scene.written(OTHER) == Reloaded(2, missing={"worker 1": "no answer"})
+    scene.fleet.missing = {}
+    assert await scene.written(OTHER) == Reloaded(2)
+    assert [order.number for order in scene.fleet.orders] == [2, 2, 2]
+    await scene.written(OTHER)
+    assert len(scene.fleet.orders) == 3, "everybody serves it"
+
+
 @pytest.mark.parametrize(
     ("field", "text"),
     [

@@ -154,6 +154,17 @@ async def test_a_key_of_a_tenant_in_the_file(records: KeyRecords):
     assert (found.key.tenant, found.tenant) == ("filed", None)
 
 
+async def test_whose_requests_were_cut(records: KeyRecords):
+    minted = await made(records)
+    await records.revoke([minted.id])
+    before = await records.state()
+    assert await records.were_cut() == set()
+    assert await records.cut([minted.id, "infile01"]) == before.version + 1
+    assert await records.were_cut() == {minted.id, "infile01"}
+    assert await records.cut([minted.id]) == before.version + 1, "said again it changes nothing"
+    assert await records.cut([]) == 0
+
+
 async def test_rotation(records: KeyRecords):
     minted, successor = await made(records), keys.mint(PEPPER)
     await records.change_key(minted.id, {"models": ("gpt",), "scopes": ("generate",), "fallback_events": "none"})

@@ -1,14 +1,14 @@
 #!lua flags=allow-oom
 -- Every change to tenants and keys, whole or not at all: the checks, the writes, the version one up, the word to all.
 --
--- KEYS: state, tenants, keys, key ids, revoked ids, the ids of the tenant's keys
+-- KEYS: state, tenants, keys, key ids, revoked ids, the ids of the tenant's keys, ids whose running requests were ended
 -- ARGV: the change's id, not_after (unix microseconds by this server's clock), the channel, the operation, what it needs
 -- Answers {'done', version, the ids of keys that ended with their tenant}, or {why not}: there, missing, differs (another
 -- change came between), revoked, late (nobody waits for it any more).
 --
 -- Records are text here, replaced only where they still are what their changer read. allow-oom: a store that is full of
 -- other things must not keep a key from being revoked, and records are few.
-local state, tenants, keys, ids, revoked, tenants_keys = unpack(KEYS)
+local state, tenants, keys, ids, revoked, tenants_keys, cut = unpack(KEYS)
 local change, not_after, channel, operation = unpack(ARGV, 1, 4)
 
 local function refused_change(id, digest, expected)
@@ -77,10 +77,18 @@ function operations.rotate_key(id, digest, expected, record, its_id, its_digest,
     add_key(its_id, its_digest, its_record)
 end
 
-function operations.revoke(...)
+local function add_to(set, added_ids)
     local added = 0
-    for _, id in ipairs({...}) do added = added + redis.call('SADD', revoked, id) end
+    for _, id in ipairs(added_ids) do added = added + redis.call('SADD', set, id) end
     if added == 0 then return 'known' end
+end
+
+function operations.revoke(...)
+    return add_to(revoked, {...})
+end
+
+function operations.cut(...)
+    return add_to(cut, {...})
 end
 
 local time = redis.call('TIME')
