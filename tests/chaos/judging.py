@@ -146,7 +146,8 @@ class Judge:
     def _check_key(self, request: Request) -> None:
         """It was served: may that be?"""
         key, instance, sent = request.key, request.instance, request.sent
-        cut_off = instance.cut_off.since(sent)
+        # From here to its first byte it was let in; before, it may have waited for somebody to accept it.
+        cut_off = instance.cut_off.since(request.answer.first_byte)
         honoured = 0.0 if cut_off is None else sent - cut_off
         if key.held_by == "store" and honoured > self._staleness + IN_TIME:
             self._blame(STALE, request, f"cut off for {honoured:.2f} s")

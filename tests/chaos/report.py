@@ -36,7 +36,8 @@ excused only if its connection had been accepted by a process that was killed: p
 they are killed, and the kernel is asked whose connections they hold. A failure, or a 503, is excused only where the
 grace of an instance on its way out was over, the key had been revoked with `terminate=true`, or the key is the store's
 and the store was away. Drains accept for {accepting:g} s and have a grace of {grace:g} s, so that long streams outlast
-it. Store-held keys are honoured for {staleness:g} s without contact.
+it. Store-held keys are honoured for {staleness:g} s without contact. A request waits 0.3 s for the store, because all
+of this shares the machine's cores.
 
 The tables count with each thing that was done the requests that ran at that moment, and what became of them in the
 end; a request to which several things happened is counted with each.

@@ -166,7 +166,9 @@ def test_nobody_honours_store_held_keys_for_ever(case: Case) -> None:
     with case.instance.cut_off.during(), case.instance.away.during():
         began = time.monotonic()
         for late, blamed in ((STALENESS, []), (STALENESS + 1.1, [STALE])):
-            assert case.blamed("complete", answer=answer(200, COMPLETE), sent=began + late) == blamed
+            served = answer(200, COMPLETE)
+            served.first_byte = began + late + 0.1
+            assert case.blamed("complete", answer=served, sent=began + late) == blamed
 
 
 def test_periods() -> None:
