@@ -13,7 +13,7 @@ from typing import NamedTuple
 from bench.children import ChildError
 from bench.measure import Cores, choose_cores, machine
 from bench.report import bound_table, footprint_table, page, ratio_table, record, rows, scaling_table
-from bench.revisions import THIS_TREE, command_of, shown
+from bench.revisions import THIS_TREE, command_of, compiled, shown
 from bench.rounds import Footprint, Plan, Sample, bench, measure_import, measure_rounds, measure_starts
 from bench.scaling import REQUESTS, Scale, measure_scaling, scaling
 from bench.scenarios import FULL, NAMES, Scenario, quick
@@ -118,6 +118,7 @@ def _commands(arguments: argparse.Namespace, folder: Path) -> tuple[list[Command
     """What to start, and which of them is measured against which."""
     if arguments.command == "ab":
         return [command_of("A", arguments.a, folder), command_of("B", arguments.b, folder)], "B", "A"
+    compiled(Path(THIS_TREE))
     bare = Command(BARE, BARE_COMMAND, translates=False)
     if arguments.no_segue:
         return [bare], BARE, DIRECT

@@ -1,5 +1,6 @@
 """What `bench ab` holds against each other: command lines, this tree, or commits, unpacked beside it."""
 
+import compileall
 import io
 import shlex
 import subprocess
@@ -19,13 +20,21 @@ def command_of(name: str, told: str, folder: Path) -> Command:
     if "{" in told:
         return Command(name, told, translates=True)
     if told == THIS_TREE:
+        compiled(Path(THIS_TREE))
         return Command(name, SEGUE_COMMAND, translates=True)
     place = folder / name
     _unpack(told, place)
+    compiled(place)
     # Its own workers look for modules along PYTHONPATH only.
     line = f"env -C {shlex.quote(str(place))} PYTHONPATH={shlex.quote(str(place))} {SEGUE_COMMAND}"
     knows_workers = '"workers"' in (place / _SCHEMA).read_text()
     return Command(name, line, translates=True, workers=1 if knows_workers else None)
+
+
+def compiled(tree: Path) -> None:
+    """As an installation leaves it: otherwise every start would pay for reading the source anew where the environment
+    forbids writing what was compiled."""
+    compileall.compile_dir(tree / "proxy", quiet=1)
 
 
 def shown(told: str) -> str:
