@@ -24,7 +24,8 @@ class Controls(Protocol):
 
 
 def admin_application(controls: Controls) -> web.Application:
-    """POST and DELETE scripts and behaviour, GET and DELETE requests, GET tally, GET modifiers."""
+    """POST and DELETE scripts and behaviour, GET and DELETE requests, GET tally, GET modifiers. Deleting behaviour
+    begins the count of `first-<n>-…` anew."""
 
     async def script(request: web.Request) -> web.Response:
         asked = decode_json(await request.read())
@@ -45,7 +46,7 @@ def admin_application(controls: Controls) -> web.Application:
 
     async def tally(request: web.Request) -> web.Response:
         recorder = controls.recorder
-        told = {"models": recorder.tally, "in_flight": recorder.in_flight}
+        told = {"models": recorder.tally, "in_flight": recorder.in_flight, "unread": recorder.unread}
         return _json(told | {"open_connections": controls.open_connections})
 
     async def modifiers(request: web.Request) -> web.Response:

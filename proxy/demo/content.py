@@ -28,6 +28,7 @@ class Question:
     model: str
     prompt: str
     said: str = ""  # the caller's last words
+    begun: str = ""  # text of the assistant's that ends the conversation, to be gone on with
     tool_results: tuple[str, ...] = ()  # given when the conversation ends with them
     tools: tuple[Tool, ...] = ()
     must_call: str | None = None  # "" = any tool, else its name
@@ -111,8 +112,8 @@ def compose(question: Question, flags: Set[str] = frozenset(), long: int | None 
         stop = "tools"
     elif "empty-answer" in flags:
         parts.clear()
-    else:
-        text = Text(_deltas(question, flags, long, choice), _citations(question) if "citations" in flags else ())
+    elif deltas := _going_on(_deltas(question, flags, long, choice), question.begun if "prefill" in flags else ""):
+        text = Text(deltas, _citations(question) if "citations" in flags else ())
         if question.max_tokens is not None and tokens_in(words(text)) > question.max_tokens:
             text = replace(text, deltas=pieces(words(text)[: question.max_tokens * 4], TEXT_DELTAS))
             stop = "length"
@@ -131,6 +132,24 @@ def _deltas(question: Question, flags: Set[str], long: int | None, choice: int) 
     elif "split-utf8" in flags:
         said = MULTIBYTE + said
     return pieces(said + (f" ({choice + 1})" if choice else ""), TEXT_DELTAS)
+
+
+def _going_on(deltas: tuple[str, ...], begun: str) -> tuple[str, ...]:
+    """What is left to say; if the answer begins otherwise, all of it."""
+    if not "".join(deltas).startswith(begun):
+        return deltas
+    left = len(begun)
+    found = []
+    for delta in deltas:
+        found.append(delta[left:])
+        left = max(0, left - len(delta))
+    return tuple(filter(None, found))
+
+
+def spelled_out(answer: Answer) -> Answer:
+    """The same with its text a character at a time."""
+    parts = (replace(part, deltas=tuple(words(part))) if isinstance(part, Text) else part for part in answer.parts)
+    return replace(answer, parts=tuple(parts))
 
 
 def _calls(question: Question, wants_several: bool) -> list[ToolCall]:

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+from proxy.demo.waits import WAYS, Wait
+
 NAMES = {
     "400": "a parameter the upstream does not know",
     "401": "wrong key",
@@ -19,8 +21,10 @@ NAMES = {
     "billing": "no money left: OpenAI 429 insufficient_quota, Anthropic 400 credit balance",
     "context-overflow": "the prompt exceeds the model's window",
     "content-filter": "refused by a content policy (status 400)",
+    "no-prefill": "the conversation ends with the assistant (status 400), which Claude refuses since 4.6",
+    "prefill-space": "what the assistant has begun ends in white space (status 400)",
 }
-_REFUSAL = re.compile(r"(?P<name>.+?)(-retry-after-(?P<seconds>\d+))?")
+_REFUSAL = re.compile(rf"(?P<name>.+?)(-(?P<way>{'|'.join(WAYS)})-(?P<amount>\d+))?")
 _STATUS = re.compile(r"[45]\d\d")
 
 
@@ -30,11 +34,17 @@ class Fault:
 
     name: str
     model: str = ""
-    retry_after: int | None = None
+    wait: Wait | None = None
 
 
 def parse_fault(text: str) -> Fault | None:
     match = _REFUSAL.fullmatch(text)
     if match is None or (match["name"] not in NAMES and not _STATUS.fullmatch(match["name"])):
         return None
-    return Fault(match["name"], retry_after=int(match["seconds"]) if match["seconds"] else None)
+    return Fault(match["name"], wait=Wait(match["way"], int(match["amount"])) if match["way"] else None)
+
+
+def table() -> dict[str, str]:
+    """Every refusal with its meaning, for documentation."""
+    waiting = {f"<status>-{name}-<{way.unit}>": f"a refusal with {way.meaning}" for name, way in WAYS.items()}
+    return NAMES | waiting

@@ -22,7 +22,7 @@ class InputTokens(Responses):
     """POST /v1/responses/input_tokens (openai-python, `InputTokenCountResponse`)."""
 
     def read(self, body: Json) -> Question:
-        return replace(super().read(body), is_streamed=False)
+        return replace(super().read(body), is_streamed=False, begun="")
 
     def whole(self, question: Question, answers: list[Answer], body: Json, identity: Identity) -> Frame:
         return Frame({"object": "response.input_tokens", "input_tokens": answers[0].usage.input}, Role.FINISH)
@@ -32,7 +32,7 @@ class CountTokens(Messages):
     """POST /v1/messages/count_tokens (anthropic-python, `MessageTokensCount`)."""
 
     def read(self, body: Json) -> Question:
-        return replace(super().read(body), is_streamed=False)
+        return replace(super().read(body), is_streamed=False, begun="")
 
     def whole(self, question: Question, answers: list[Answer], body: Json, identity: Identity) -> Frame:
         return Frame({"input_tokens": answers[0].usage.input}, Role.FINISH)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from proxy.demo.faults import NAMES, Fault, parse_fault
+from proxy.demo import faults
+from proxy.demo.faults import Fault, parse_fault
 
 # `<n>` counts content events: text, refusal, reasoning and argument deltas, and the openings of tool calls. 0 is the
 # moment after the opening events; a number past the last one is the moment before the finish. Of an answer that is not
@@ -20,6 +21,8 @@ MODIFIERS = {
     "length": "the answer ends at the output limit",
     "filtered": "the answer ends because of a content filter",
     "empty-answer": "a complete answer with no content",
+    "prefill": "text of the assistant at the conversation's end is gone on with; without this it is refused",
+    "prefill-echo": "as `prefill`, and the answer begins with that text",
     # what is there instead of an answer
     "html-502": "an HTML page with status 502",
     "html-200": "an HTML page with status 200",
@@ -38,10 +41,15 @@ MODIFIERS = {
     "error-200": "an error event right after the opening events (any `error-<n>` but 200: after n content events)",
     "error-<n>": "a server error event after n content events; `error-<n>-<refusal>` names another error",
     "failed-<n>": "as `error-<n>`, told by the closing event where the vocabulary has one (response.failed)",
+    "choices-error-<n>": "as `error-<n>`, told in a chunk with `choices: []` where the vocabulary has chunks",
+    "close-idle": "after a whole answer the connection is dead: the next request on it meets its close, unread",
+    # when it goes wrong
+    "first-<n>-<modifier>": "a modifier only for the first n requests for this model that say the same",
     # how slow it is
     "slow-headers-<ms>": "a pause before the headers",
     "slow-first-<ms>": "a pause before the first content event",
     "delay-<ms>": "a pause before every content event",
+    "crawl-<ms>": "a streamed text comes a character at a time, with a pause before each",
     # how usage is told
     "no-usage": "no usage anywhere",
     "usage-odd": "usage in the frame with the finish reason, nowhere else, asked for or not",
@@ -57,8 +65,9 @@ MODIFIERS = {
     "one-byte": "every byte is its own write",
     "split-utf8": "multi-byte text, and every write that has some is cut inside a character",
 }
-_COUNTED = {name.partition("-<")[0] for name in MODIFIERS if "<" in name}
-_ERROR = re.compile(r"(?P<way>error|failed)-(?P<after>\d+)(-(?P<fault>.+))?")
+_COUNTED = {name.partition("-<")[0] for name in MODIFIERS if name.count("<") == 1}
+ERROR = re.compile(r"(?P<way>error|failed|choices-error)-(?P<after>\d+)(-(?P<fault>.+))?")
+FIRST = re.compile(r"first-(?P<count>\d+)-(?P<modifier>.+)")
 _NUMBERED = re.compile(r"(?P<name>.+)-(?P<number>\d+)")
 
 
@@ -69,7 +78,9 @@ class Behaviour:
     flags: set[str] = field(default_factory=set)
     numbers: dict[str, int] = field(default_factory=dict)
     refusal: Fault | None = None
-    failure: Fault | None = None  # in mid-stream, after `numbers["error"]` or `numbers["failed"]` content events
+    failure: Fault | None = None  # in mid-stream, after `numbers[failure_way]` content events
+    failure_way: str = ""  # error, failed or choices-error
+    is_passing: bool = False  # whether some of it holds for the first requests only
     unknown: str | None = None
 
 
@@ -77,7 +88,21 @@ def modifiers_of(model: str) -> list[str]:
     return model.split("+")[1:]
 
 
+def due(modifiers: Iterable[str], asked: int) -> list[str]:
+    """What holds for the `asked`-th request, counted from 1: every `first-<n>-…` is taken for what it says, or left
+    out."""
+    found = []
+    for modifier in modifiers:
+        first = FIRST.fullmatch(modifier)
+        if first is None:
+            found.append(modifier)
+        elif asked <= int(first["count"]):
+            found.append(first["modifier"])
+    return found
+
+
 def read_modifiers(modifiers: Iterable[str]) -> Behaviour:
+    """One that holds for the first requests only is looked at, and has no effect: see `due`."""
     behaviour = Behaviour()
     for modifier in modifiers:
         if not _read(modifier, behaviour):
@@ -86,7 +111,11 @@ def read_modifiers(modifiers: Iterable[str]) -> Behaviour:
 
 
 def _read(modifier: str, behaviour: Behaviour) -> bool:
-    if error := _ERROR.fullmatch(modifier):
+    if first := FIRST.fullmatch(modifier):
+        behaviour.is_passing = True
+        return read_modifiers([first["modifier"]]).unknown is None
+    if error := ERROR.fullmatch(modifier):
+        behaviour.failure_way = error["way"]
         behaviour.numbers[error["way"]] = 0 if modifier == "error-200" else int(error["after"])
         behaviour.failure = parse_fault(error["fault"] or "500")
         return behaviour.failure is not None
@@ -104,4 +133,4 @@ def _read(modifier: str, behaviour: Behaviour) -> bool:
 
 def table() -> dict[str, str]:
     """Every modifier and every refusal with its meaning, for documentation."""
-    return MODIFIERS | NAMES | {"<status>-retry-after-<s>": "a refusal with a Retry-After header, seconds"}
+    return MODIFIERS | faults.table()

@@ -6,7 +6,11 @@ from typing import Any
 import yaml
 
 # One provider per vocabulary, all of them the scripted upstream. What a model does there, its name says.
-_PROVIDERS = {"first": "responses", "second": "messages", "third": "chat"}
+_PROVIDERS: dict[str, dict[str, Any]] = {
+    "first": {"vocabulary": "responses"},
+    "second": {"vocabulary": "messages"},
+    "third": {"vocabulary": "chat", "quirks": {"prefill": "plain"}},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,18 @@ ROUTES = (
         ("first/demo+500", "third/demo+cut-0"),
         {"announce": "eager"},
     ),
+    Route(
+        "demo-retried",
+        "503 the first time you say something; asked again, the same provider answers",
+        ("first/demo+first-1-503+delay-60", "second/demo+delay-60"),
+    ),
     Route("demo-cut", "the connection breaks after three words", ("first/demo+delay-60+cut-3",)),
+    Route(
+        "demo-continued",
+        "the connection breaks after three words; another model goes on there (midstream: continue)",
+        ("first/demo+delay-60+cut-3", "third/demo+prefill+delay-60"),
+        {"midstream": "continue"},
+    ),
     Route(
         "demo-stall",
         "silence after two words, given up after three seconds",
@@ -86,8 +101,8 @@ def configuration(upstream: str, port: int, key: Key) -> str:
         "operations": {"port": 0},
         "secret": key.secret,
         "providers": {
-            name: {"type": "compatible", "vocabulary": vocabulary, "base_url": f"{upstream}/v1"}
-            for name, vocabulary in _PROVIDERS.items()
+            name: {"type": "compatible", "base_url": f"{upstream}/v1", **settings}
+            for name, settings in _PROVIDERS.items()
         },
         "routes": {route.name: {"candidates": list(route.candidates), **route.settings} for route in ROUTES},
         "tenants": {"demo": {"keys": [{"id": key.id, "hash": key.hash}]}},

@@ -24,7 +24,7 @@ async def play(
                 await asyncio.Event().wait()
             case Stop(how):
                 exchange.outcome = "reset" if how == "reset" else "cut"
-                _close(request, with_reset=how == "reset")
+                close(request, with_reset=how == "reset")
                 return response or web.Response()
             case Head():
                 response = await _begin(request, step, exchange)
@@ -49,7 +49,7 @@ async def _begin(request: web.Request, head: Head, exchange: Exchange) -> web.St
     return response
 
 
-def _close(request: web.Request, with_reset: bool) -> None:
+def close(request: web.Request, with_reset: bool) -> None:
     """Closes after what is written has left; a reset throws away what has not and sends RST."""
     transport = request.transport
     if transport is None:

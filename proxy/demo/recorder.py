@@ -24,6 +24,7 @@ class Exchange:
     headers: dict[str, str]  # names in lower case
     raw: bytes
     model: str = ""
+    kills_connection: bool = False  # whether this answer is the connection's last, without saying so
     status: int = 0
     bytes_written: int = 0
     outcome: Literal["open", "finished", "cut", "reset", "disconnected"] = "open"
@@ -75,6 +76,7 @@ class Recorder:
     requests: deque[Exchange] = field(init=False)
     tally: dict[str, ModelTally] = field(default_factory=dict)
     in_flight: int = 0
+    unread: int = 0  # requests that met a dead connection; nothing else counts them
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     _count: int = 0
 
@@ -94,6 +96,7 @@ class Recorder:
         """The remembered requests and the tally; what is under way stays counted."""
         self.requests.clear()
         self.tally.clear()
+        self.unread = 0
 
     def of(self, model: str) -> ModelTally:
         return self.tally.setdefault(model, ModelTally())

@@ -76,3 +76,25 @@ async def elsewhere(caller: Caller, narrator: Narrator) -> None:
                 narrator.say((f": {frame.comment}", "yellow"), indent=2)
         _expect(answer.text.endswith("Same story."), "a whole answer")
         _expect(any("fallback_start" in frame.comment for frame in answer.frames), "a fallback told in a comment")
+
+
+async def recovered(caller: Caller, narrator: Narrator) -> None:
+    narrator.title("5  It breaks in the middle, and is whole all the same")
+    narrator.prose(
+        "The connection dies after three words, which are with the client already. `midstream: continue` has another\n"
+        "model go on where it broke: more of the same item, in the same numbering, and the client is told."
+    )
+    question = Question("responses", "demo-continued", "Every word arrives once.", _EVENTS)
+    answer = await _stream(caller, narrator, question)
+    _expect(answer.of("segue:fallback_start") is not None, "a change of hands")
+    _expect(answer.text == "You said: Every word arrives once.", "every word once")
+    _expect(answer.of("response.completed") is not None, "a whole answer")
+    narrator.blank()
+    narrator.prose("And a 503 that passes: the same provider is asked again at once, and the client sees an answer.")
+    question = Question("responses", "demo-retried", "Try again.")
+    answer = await caller.ask(question)
+    narrator.question(question)
+    narrator.say((f"“{answer.text}”", "bold"), indent=2)
+    narrator.outcome(answer)
+    served_by = str(answer.account.get("served_by"))
+    _expect(served_by.startswith("first/") and answer.text == "You said: Try again.", "a retry")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from proxy.demo.content import Usage, compose, total
+from proxy.demo.content import Question, Usage, compose, spelled_out, total
 from proxy.demo.faults import Fault
 from proxy.demo.frames import Frame, Json, Role, SseForm, encode_json
 from proxy.demo.identity import Identity
@@ -53,7 +53,7 @@ def answer(speaker: Speaker, body: Json, behaviour: Behaviour, identity: Identit
     if behaviour.flags & {"hang", "reset"}:
         return [*steps, Stop("hang" if "hang" in behaviour.flags else "reset")]
     headers = speaker.headers(identity)
-    instead = _instead(speaker, question.model, behaviour, path)
+    instead = _instead(speaker, question, behaviour, path, identity.created)
     if instead is not None:
         status, extra, content = instead
         return [*steps, Head(status, headers | extra, len(content)), Write(content)]
@@ -61,6 +61,8 @@ def answer(speaker: Speaker, body: Json, behaviour: Behaviour, identity: Identit
         question = replace(question, wants_usage=True)
     long = behaviour.numbers.get("long")
     answers = [compose(question, behaviour.flags, long, choice) for choice in range(question.choices)]
+    if "crawl" in behaviour.numbers:
+        answers = [spelled_out(each) for each in answers]
     usage = total([each.usage for each in answers])
     if not question.is_streamed:
         whole = speaker.whole(question, answers, body, identity)
@@ -71,16 +73,19 @@ def answer(speaker: Speaker, body: Json, behaviour: Behaviour, identity: Identit
     return [*steps, Head(headers=SSE_HEADERS | headers), *_stream(frames, speaker, behaviour, usage)]
 
 
-def _instead(speaker: Speaker, model: str, behaviour: Behaviour, path: str) -> tuple[int, dict[str, str], bytes] | None:
-    """Status, headers and body of what is not an answer, if the modifiers want such a thing."""
+def _instead(
+    speaker: Speaker, question: Question, behaviour: Behaviour, path: str, now: int
+) -> tuple[int, dict[str, str], bytes] | None:
+    """Status, headers and body of what is not an answer, if the modifiers want such a thing or the question cannot be
+    answered. `now`: unix seconds."""
     if behaviour.unknown is not None:
-        status, refused = speaker.refusal(Fault("400", model))
+        status, refused = speaker.refusal(Fault("400", question.model))
         refused["error"]["message"] = f"The model name has an unknown modifier: {behaviour.unknown}"
         return status, JSON_HEADERS, encode_json(refused)
-    if behaviour.refusal is not None:
-        status, refused = speaker.refusal(replace(behaviour.refusal, model=model))
-        after = behaviour.refusal.retry_after
-        return status, JSON_HEADERS | ({} if after is None else {"retry-after": str(after)}), encode_json(refused)
+    if (refusal := behaviour.refusal or _unacceptable(question, behaviour)) is not None:
+        status, refused = speaker.refusal(replace(refusal, model=question.model))
+        waits = {} if refusal.wait is None else refusal.wait.headers(now)
+        return status, JSON_HEADERS | waits, encode_json(refused)
     others: dict[str, tuple[int, dict[str, str], bytes]] = {
         "html-502": (502, _HTML_HEADERS, _HTML.format("502 Bad Gateway").encode()),
         "html-200": (200, _HTML_HEADERS, _HTML.format("Welcome").encode()),
@@ -88,6 +93,14 @@ def _instead(speaker: Speaker, model: str, behaviour: Behaviour, path: str) -> t
         "redirect": (307, {"location": path + "/elsewhere"}, b""),
     }
     return next((other for name, other in others.items() if name in behaviour.flags), None)
+
+
+def _unacceptable(question: Question, behaviour: Behaviour) -> Fault | None:
+    """Claude takes no prefill since 4.6 (platform.claude.com/docs/en/about-claude/models/migration-guide), and took
+    none before that ended in white space (github.com/langchain-ai/langchain/pull/35072); here nobody is laxer."""
+    if question.begun and not behaviour.flags & {"prefill", "prefill-echo"}:
+        return Fault("no-prefill")
+    return Fault("prefill-space") if question.begun != question.begun.rstrip() else None
 
 
 def _pauses(behaviour: Behaviour, *names: str) -> Iterator[Step]:
@@ -110,8 +123,8 @@ def _stream(frames: list[Frame], speaker: Speaker, behaviour: Behaviour, usage: 
     reporting = reporting_frame(frames)
     last: list[Step] = []
     if behaviour.failure is not None:
-        at = after_content(frames, behaviour.numbers.get("failed", behaviour.numbers.get("error", 0)))
-        told = speaker.failure(behaviour.failure, frames[0] if "failed" in behaviour.numbers else None)
+        at = after_content(frames, behaviour.numbers[behaviour.failure_way])
+        told = _failure(speaker, behaviour.failure, behaviour.failure_way, frames)
         frames = rewrite([*frames[:at], told], Behaviour())
     elif (end := _end(behaviour)) is not None:
         frames, last = frames[: after_content(frames, end[0])], end[1]
@@ -121,10 +134,16 @@ def _stream(frames: list[Frame], speaker: Speaker, behaviour: Behaviour, usage: 
     waits_for_first = "slow-first" in behaviour.numbers
     for frame in frames:
         if frame.role is Role.CONTENT:
-            yield from _pauses(behaviour, *(["slow-first"] if waits_for_first else []), "delay")
+            yield from _pauses(behaviour, *(["slow-first"] if waits_for_first else []), "delay", "crawl")
             waits_for_first = False
         yield from _writes(form.spell(frame), behaviour, usage if frame is reporting else None)
     yield from last
+
+
+def _failure(speaker: Speaker, fault: Fault, way: str, frames: list[Frame]) -> Frame:
+    if way == "choices-error":
+        return speaker.hollow(fault)
+    return speaker.failure(fault, frames[0] if way == "failed" else None)
 
 
 def _whole(

@@ -5,7 +5,7 @@ import asyncio
 import secrets
 import signal
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from types import TracebackType
@@ -17,8 +17,8 @@ from proxy.demo.admin import admin_application
 from proxy.demo.frames import Json, encode_json
 from proxy.demo.identity import Identity
 from proxy.demo.lookups import CountTokens, Embeddings, InputTokens, model, model_list
-from proxy.demo.misbehaviour import modifiers_of, read_modifiers
-from proxy.demo.player import play
+from proxy.demo.misbehaviour import Behaviour, due, modifiers_of, read_modifiers
+from proxy.demo.player import close, play
 from proxy.demo.recorder import Exchange, ModelTally, Recorder
 from proxy.demo.script import JSON_HEADERS, Head, Step, Write, answer, read_steps
 from proxy.demo.speakers.chat import Chat
@@ -58,6 +58,8 @@ class ScriptedUpstream:
         self._host = host
         self._port = port
         self._orders: dict[str, deque[_Order]] = {}
+        self._asked: Counter[tuple[str, str]] = Counter()  # model and last words -> requests so far
+        self._dead: set[web.RequestHandler] = set()  # connections that read no further request
         self._seed = secrets.token_hex(8)
         self._runner: web.AppRunner | None = None
 
@@ -102,7 +104,9 @@ class ScriptedUpstream:
         self._order(model, _Order(None, modifiers, times))
 
     def forget_orders(self) -> None:
+        """Also how often was asked what, which `first-<n>-…` goes by."""
         self._orders.clear()
+        self._asked.clear()
 
     @property
     def requests(self) -> list[Exchange]:
@@ -143,11 +147,18 @@ class ScriptedUpstream:
         return order
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
+        if request.protocol in self._dead:
+            self.recorder.unread += 1
+            close(request, with_reset=False)
+            return web.Response()
         raw = await request.read()
         headers = {name.lower(): value for name, value in request.headers.items()}
         exchange = self.recorder.begin(request.method, request.path, request.query_string, headers, raw)
         try:
-            return await play(request, self._steps(exchange), exchange, self.recorder)
+            steps = self._steps(exchange)
+            if exchange.kills_connection:
+                self._dead = {request.protocol, *self._dead.intersection(self._connections())}
+            return await play(request, steps, exchange, self.recorder)
         except (asyncio.CancelledError, ConnectionError):
             exchange.outcome = "disconnected"
             raise
@@ -165,8 +176,19 @@ class ScriptedUpstream:
                 return order.steps
             modifiers = [*modifiers_of(exchange.model), *(order.modifiers if order else ())]
             identity = Identity(f"{self._seed}-{exchange.number}", int(time.time()))
-            return answer(speaker, body, read_modifiers(modifiers), identity, exchange.path)
+            behaviour = self._behaviour(speaker, body, exchange.model, modifiers)
+            exchange.kills_connection = "close-idle" in behaviour.flags
+            return answer(speaker, body, behaviour, identity, exchange.path)
         return _lookup(exchange)
+
+    def _behaviour(self, speaker: Speaker, body: Json, model: str, modifiers: list[str]) -> Behaviour:
+        behaviour = read_modifiers(modifiers)
+        if behaviour.unknown is not None or not behaviour.is_passing:
+            return behaviour
+        # By what is said, so that requests at the same time do not take each other's turn.
+        asked = model, speaker.read(body).said
+        self._asked[asked] += 1
+        return read_modifiers(due(modifiers, self._asked[asked]))
 
 
 def _lookup(exchange: Exchange) -> list[Step]:

@@ -23,7 +23,7 @@ from proxy.demo.stage import Stage, stage
 
 _HAS_SDK = importlib.util.find_spec("openai") is not None
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_SCENES = (scenes.ordinary, scenes.fallback, scenes.exhausted, scenes.elsewhere)
+_SCENES = (scenes.ordinary, scenes.fallback, scenes.exhausted, scenes.elsewhere, scenes.recovered)
 _SHOW_WITHIN = 120.0  # seconds, as something that waits for ever should be said
 
 
@@ -104,7 +104,7 @@ class _Demo:
     async def _sdk(self, program: str) -> None:
         """The unmodified SDK in a process of its own, running exactly what is shown."""
         narrator = self._narrator
-        narrator.title("5  The OpenAI SDK, unmodified, running this program")
+        narrator.title("6  The OpenAI SDK, unmodified, running this program")
         narrator.code("python", program)
         narrator.blank()
         async with child("The program", sys.executable, "-c", program, listen=narrator.spoken) as running:

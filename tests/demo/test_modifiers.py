@@ -98,6 +98,19 @@ def is_error(after: int, kind: str) -> Look:
     return look
 
 
+def is_hollow_error(after: int, code: int) -> Look:
+    def look(seen: Seen, vocabulary: str) -> None:
+        assert len(spoken(seen)) == after
+        assert TERMINALS[vocabulary] not in seen.raw
+        last = seen.payloads[-1]
+        if vocabulary == "chat":
+            assert (last["choices"], last["error"]["code"]) == ([], code)
+        else:
+            assert last["type"] == "error"
+
+    return look
+
+
 def has_stop(responses: str, chat: str, messages: str) -> Look:
     def look(seen: Seen, vocabulary: str) -> None:
         assert TERMINALS[vocabulary] in seen.raw or b"response.incomplete" in seen.raw
@@ -138,6 +151,11 @@ def cites(seen: Seen, vocabulary: str) -> None:
 
 def is_long(seen: Seen, vocabulary: str) -> None:
     assert spoken(seen) == [f"word{i} " for i in range(30)]
+
+
+def is_spelled_out(seen: Seen, vocabulary: str) -> None:
+    is_complete(seen, vocabulary)
+    assert spoken(seen) == list(SAID)
 
 
 def tells_no_usage(seen: Seen, vocabulary: str) -> None:
@@ -241,6 +259,8 @@ EXAMPLES: dict[str, tuple[str, Look]] = {
     "error-200": ("error-200", is_error(0, "server_error")),
     "error-<n>": ("error-3-429", is_error(3, "rate_limit_exceeded")),
     "failed-<n>": ("failed-3", is_error(3, "failed")),
+    "choices-error-<n>": ("choices-error-3-429", is_hollow_error(3, 429)),
+    "crawl-<ms>": ("crawl-1", is_spelled_out),
     "no-usage": ("no-usage", tells_no_usage),
     "usage-odd": ("usage-odd", tells_usage_at_the_finish),
     "usage-odd-groq": ("usage-odd-groq", tells_usage_groq),
@@ -253,6 +273,8 @@ EXAMPLES: dict[str, tuple[str, Look]] = {
     "split-utf8": ("split-utf8", splits_characters),
 }
 ELSEWHERE = {"tools", "overlap-tools", "dup-tool-index", "slow-headers-<ms>", "slow-first-<ms>", "delay-<ms>"}
+# In test_recovering.py.
+ELSEWHERE |= {"first-<n>-<modifier>", "close-idle", "prefill", "prefill-echo"}
 
 
 @every_vocabulary
@@ -289,7 +311,8 @@ async def test_an_unknown_modifier_is_refused(client: Client, vocabulary: str, s
 
 @every_vocabulary
 @pytest.mark.parametrize(
-    ("modifier", "promised"), [("slow-headers-60", 0.06), ("slow-first-60", 0.06), ("delay-20", 0.1)]
+    ("modifier", "promised"),
+    [("slow-headers-60", 0.06), ("slow-first-60", 0.06), ("delay-20", 0.1), ("crawl-5", 0.09)],
 )
 async def test_pauses(client: Client, vocabulary: str, modifier: str, promised: float) -> None:
     started = time.monotonic()
@@ -337,3 +360,4 @@ def test_a_modifier_is_read_once_or_named() -> None:
     assert read_modifiers(["cut-3", "429"]).unknown is None
     assert read_modifiers(["cut", "cut-3"]).unknown == "cut"
     assert read_modifiers(["error-2-nonsense"]).unknown == "error-2-nonsense"
+    assert read_modifiers(["first-2-hagn"]).unknown == "first-2-hagn"

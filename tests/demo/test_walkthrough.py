@@ -35,7 +35,9 @@ OUTCOMES = {
     ),
     "demo-exhausted": (429, None, "", []),
     "demo-eager": (200, FAILED, "", ["server_error"]),
+    "demo-retried": (200, COMPLETED, "You said: Hello there.", []),
     "demo-cut": (200, FAILED, "You said: Hel", []),
+    "demo-continued": (200, COMPLETED, "You said: Hello there.", ["network_error truncated"]),
     "demo-stall": (200, FAILED, "You said", []),
     "demo-reasoning": (200, COMPLETED, "You said: Hello there.", []),
     "demo-tools": (200, COMPLETED, "You said: Hello there.", []),  # no tools were sent
@@ -150,8 +152,17 @@ async def test_the_walk_through_shows_what_it_promises_and_ends():
     assert events(shown["3"]) == [*opening, "segue:fallback_start", "segue:fallback_exhausted", "response.failed"]
     assert shown["4"].count("You said: Same story.") == 3
     assert shown["4"].count('"reason":"server_error","status":503') == 3
-    assert "[first/demo+error-200 failed: server_error. second/demo+delay-60 takes over]\n" in shown["5"]
-    assert "You said: Who answers?\n" in shown["5"]
+    before, after = events(shown["5"])[: len(opening) + 3], events(shown["5"])[len(opening) + 4 :]
+    assert before == [*opening, *answer[:3]]
+    assert events(shown["5"])[len(before)] == "segue:fallback_start"
+    assert after == answer[2:]
+    handed_over = "first/demo+delay-60+cut-3 → third/demo+prefill+delay-60: network_error (truncated)"
+    assert handed_over in shown["5"]
+    assert re.search(r"served by +third/demo\+prefill\+delay-60", shown["5"])
+    assert "first/demo+first-1-503+delay-60 failed server_error 503 at" in shown["5"]
+    assert "first/demo+first-1-503+delay-60 served at" in shown["5"]
+    assert "[first/demo+error-200 failed: server_error. second/demo+delay-60 takes over]\n" in shown["6"]
+    assert "You said: Who answers?\n" in shown["6"]
 
 
 async def test_it_serves_what_it_hands_out_until_told_to_stop():

@@ -22,7 +22,7 @@ from proxy.demo.faults import Fault
 from proxy.demo.frames import Frame, Json, Role
 from proxy.demo.identity import Identity
 from proxy.demo.speakers.openai_errors import error_object
-from proxy.demo.speakers.speaker import last_said, text_of, trailing
+from proxy.demo.speakers.speaker import begun_by_assistant, last_said, text_of, trailing
 
 _FINISH_REASONS = {
     "stop": "stop",
@@ -43,6 +43,7 @@ class Chat:
             model=str(body.get("model", "")),
             prompt="".join(text_of(message.get("content")) for message in messages),
             said=last_said(messages),
+            begun=begun_by_assistant(messages),
             tool_results=tuple(text_of(message.get("content")) for message in trailing(messages, "role", "tool")),
             tools=tuple(_tool(tool) for tool in body.get("tools") or () if tool.get("type") in ("function", "custom")),
             must_call=_named(choice) if isinstance(choice, dict) else "" if choice == "required" else None,
@@ -80,6 +81,11 @@ class Chat:
 
     def failure(self, fault: Fault, opening: Frame | None) -> Frame:
         return Frame(self.refusal(fault)[1])
+
+    def hollow(self, fault: Fault) -> Frame:
+        """As Onwards met it (github.com/doublewordai/onwards/pull/199): the code is a status."""
+        status, error = error_object(fault)
+        return Frame({"choices": [], "error": {"code": status, "message": error["message"]}})
 
     def novelty(self) -> Frame:
         """Azure opens its streams with such a chunk (learn.microsoft.com, "Content filtering and streaming")."""

@@ -20,7 +20,7 @@ from proxy.demo.content import (
 from proxy.demo.faults import Fault
 from proxy.demo.frames import Frame, Json, Role, decode_json
 from proxy.demo.identity import Identity
-from proxy.demo.speakers.speaker import last_said, text_of
+from proxy.demo.speakers.speaker import begun_by_assistant, last_said, text_of
 
 _STOP_REASONS = {
     "stop": "end_turn",
@@ -50,6 +50,16 @@ _ERRORS = {
     ),
     "context-overflow": (400, "invalid_request_error", "prompt is too long: 208310 tokens > 200000 maximum"),
     "content-filter": (400, "invalid_request_error", "Output blocked by content filtering policy"),
+    "no-prefill": (
+        400,
+        "invalid_request_error",
+        "This model does not support assistant message prefill. The conversation must end with a user message.",
+    ),
+    "prefill-space": (
+        400,
+        "invalid_request_error",
+        "messages: final assistant content cannot end with trailing whitespace",
+    ),
 }
 
 
@@ -63,6 +73,7 @@ class Messages:
             model=str(body.get("model", "")),
             prompt=text_of(body.get("system")) + "".join(text_of(message.get("content")) for message in messages),
             said=last_said(messages),
+            begun=begun_by_assistant(messages),
             tool_results=tuple(
                 text_of(block.get("content"))
                 for block in (blocks if isinstance(blocks, list) else ())
@@ -115,6 +126,9 @@ class Messages:
 
     def failure(self, fault: Fault, opening: Frame | None) -> Frame:
         return Frame(self.refusal(fault)[1], event="error")
+
+    def hollow(self, fault: Fault) -> Frame:
+        return self.failure(fault, None)
 
     def novelty(self) -> Frame:
         return _frame("content_block_novelty", novelty={"kind": "unheard_of"})

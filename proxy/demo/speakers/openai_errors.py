@@ -1,7 +1,8 @@
 """OpenAI's error objects, shared by every vocabulary of that family.
 
 Shape and codes: platform.openai.com/docs/guides/error-codes; context_length_exceeded and insufficient_quota as
-quoted in public issue reports; content_filter is Azure's (github.com/openai/openai-python/issues/331).
+quoted in public issue reports; content_filter is Azure's (github.com/openai/openai-python/issues/331); the refusal of a
+prefill as Copilot passes Anthropic's on (github.com/anomalyco/opencode/issues/13768).
 """
 
 from proxy.demo.faults import Fault
@@ -45,6 +46,20 @@ _ROWS: dict[str, tuple[int, str | None, str | None, str | None, str]] = {
         "content_filter",
         "prompt",
         "The response was filtered due to the prompt triggering the content management policy.",
+    ),
+    "no-prefill": (
+        400,
+        "invalid_request_error",
+        None,
+        "messages",
+        "This model does not support assistant message prefill. The conversation must end with a user message.",
+    ),
+    "prefill-space": (
+        400,
+        "invalid_request_error",
+        None,
+        "messages",
+        "messages: final assistant content cannot end with trailing whitespace",
     ),
 }
 

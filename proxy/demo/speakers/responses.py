@@ -20,7 +20,7 @@ from proxy.demo.faults import Fault
 from proxy.demo.frames import Frame, Json, Role
 from proxy.demo.identity import Identity
 from proxy.demo.speakers.openai_errors import error_object
-from proxy.demo.speakers.speaker import last_said, text_of, trailing
+from proxy.demo.speakers.speaker import begun_by_assistant, last_said, text_of, trailing
 
 _INCOMPLETE = {"length": "max_output_tokens", "filtered": "content_filter"}
 _RESULT_TYPES = ("function_call_output", "custom_tool_call_output")
@@ -47,6 +47,7 @@ class Responses:
             model=str(body.get("model", "")),
             prompt=str(body.get("instructions") or "") + "".join(_prompt_of(item) for item in items),
             said=last_said(items),
+            begun=begun_by_assistant(items),
             tool_results=tuple(text_of(result.get("output")) for result in results),
             tools=tuple(
                 Tool(tool["name"], tool.get("parameters") or {}, tool["type"] == "custom")
@@ -91,6 +92,9 @@ class Responses:
         assert isinstance(opening.payload, dict)
         failed = {"status": "failed", "error": {"code": code, "message": message}}
         return _frame("response.failed", response=opening.payload["response"] | failed)
+
+    def hollow(self, fault: Fault) -> Frame:
+        return self.failure(fault, None)
 
     def novelty(self) -> Frame:
         return _frame("response.novelty.added", novelty={"kind": "unheard_of"})

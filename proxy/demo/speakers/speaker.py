@@ -24,6 +24,11 @@ class Speaker(Protocol):
         event that says so where the vocabulary has one."""
         ...
 
+    def hollow(self, fault: Fault) -> Frame:
+        """An error in what else looks like a frame of the answer, where the vocabulary has a place for that; otherwise
+        as `failure`."""
+        ...
+
     def novelty(self) -> Frame:
         """A frame no client has heard of, which may be ignored."""
         ...
@@ -45,6 +50,20 @@ def last_said(messages: list[Any], role: str = "user") -> str:
         if isinstance(message, dict) and message.get("role") == role and (said := text_of(message.get("content"))):
             return said
     return ""
+
+
+def begun_by_assistant(messages: list[Any]) -> str:
+    """The text of an assistant's message at the end of the conversation, for the model to go on with; "" if it ends
+    otherwise."""
+    last = messages[-1] if messages else None
+    if not isinstance(last, dict) or last.get("role") != "assistant" or last.get("tool_calls"):
+        return ""
+    content = last.get("content")
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else ""
+    if any(part.get("type") == "tool_use" for part in content if isinstance(part, dict)):
+        return ""
+    return "".join(part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str))
 
 
 def trailing(messages: list[Any], field: str, value: str) -> list[Json]:
