@@ -13,7 +13,7 @@ ProxyError
 └── ProxyFault                  our doing
     ├── ChainExhausted          AllRateLimited · AllUnavailable · ChainTimedOut · ChainFailed
     ├── StreamBroken            failed after content went out
-    └── StoreUnavailable · Draining · InternalError
+    └── StoreUnavailable · Overloaded · Draining · InternalError
 """
 
 from enum import StrEnum
@@ -52,6 +52,15 @@ class Next(StrEnum):
     NO = "no"
 
 
+class Again(StrEnum):
+    """Whether the same target may be asked a second time: at once after a backoff, or only as a last resort, when no
+    candidate is left and the wait is short."""
+
+    YES = "yes"
+    LAST_RESORT = "last_resort"
+    NO = "no"
+
+
 class Cause(StrEnum):
     """Why an attempt failed: the rows of contract §7's table."""
 
@@ -71,44 +80,57 @@ class Cause(StrEnum):
     CALLERS_FAULT = "callers_fault"
     EMBEDDED_ERROR = "embedded_error"
     EMPTY = "empty"
+    BAD_GENERATION = "bad_generation"  # the model's own doing: not a word, or nothing its provider would pass on
     TRUNCATED = "truncated"
     STALLED = "stalled"
+    TOO_SLOW = "too_slow"
     MALFORMED = "malformed"
     BREAKER_OPEN = "breaker_open"
+    NO_CAPACITY = "no_capacity"
 
 
 class Policy(NamedTuple):
-    """One row of contract §7: the reason told, whether the same target is worth a second try, who is next, and what
-    the breaker learns. `masked`: the status is the operator's affair and becomes 502 for the caller."""
+    """One row of contract §7: the reason told, whether the same target is worth a second try, who is next, and what the
+    breaker learns. `detail` is told where whoever found the fault knows no finer word. `masked`: the status is the
+    operator's affair and becomes 502 for the caller."""
 
     reason: Reason
-    retry_same: bool
+    again: Again
     next: Next
     verdict: Verdict
+    detail: str | None = None
     masked: bool = True
 
+    @property
+    def retry_same(self) -> bool:
+        return self.again is Again.YES
 
+
+_MODEL, _NETWORK = Reason.MODEL_ERROR, Reason.NETWORK_ERROR
 POLICIES: dict[Cause, Policy] = {
-    Cause.RATE_LIMITED: Policy(Reason.RATE_LIMIT, False, Next.YES, Verdict.COOL_DOWN),
-    Cause.BILLING: Policy(Reason.AUTH_ERROR, False, Next.YES, Verdict.CREDENTIAL),
-    Cause.CREDENTIAL_REJECTED: Policy(Reason.AUTH_ERROR, False, Next.YES, Verdict.CREDENTIAL),
-    Cause.MODEL_UNAVAILABLE: Policy(Reason.MODEL_ERROR, False, Next.YES, Verdict.NONE),
-    Cause.UNSUPPORTED: Policy(Reason.MODEL_ERROR, False, Next.YES, Verdict.NONE),
-    Cause.TOO_LARGE: Policy(Reason.MODEL_ERROR, False, Next.YES, Verdict.NONE, masked=False),
-    Cause.FOREIGN_ITEM: Policy(Reason.MODEL_ERROR, False, Next.YES, Verdict.NONE),
-    Cause.SERVER_ERROR: Policy(Reason.SERVER_ERROR, True, Next.YES, Verdict.FAILURE),
-    Cause.BAD_ANSWER: Policy(Reason.MODEL_ERROR, True, Next.YES, Verdict.FAILURE),
-    Cause.CONNECT_FAILED: Policy(Reason.NETWORK_ERROR, True, Next.YES, Verdict.FAILURE),
-    Cause.TIMED_OUT: Policy(Reason.NETWORK_ERROR, True, Next.YES, Verdict.FAILURE),
-    Cause.CONTEXT_OVERFLOW: Policy(Reason.CONTEXT_OVERFLOW, False, Next.LARGER_WINDOW, Verdict.NONE, masked=False),
-    Cause.CONTENT_FILTER: Policy(Reason.MODEL_ERROR, False, Next.IF_ROUTE_ALLOWS, Verdict.NONE, masked=False),
-    Cause.CALLERS_FAULT: Policy(Reason.UNKNOWN, False, Next.NO, Verdict.NONE, masked=False),
-    Cause.EMBEDDED_ERROR: Policy(Reason.MODEL_ERROR, True, Next.YES, Verdict.FAILURE),
-    Cause.EMPTY: Policy(Reason.MODEL_ERROR, True, Next.YES, Verdict.FAILURE),
-    Cause.TRUNCATED: Policy(Reason.NETWORK_ERROR, True, Next.YES, Verdict.FAILURE),
-    Cause.STALLED: Policy(Reason.NETWORK_ERROR, True, Next.YES, Verdict.FAILURE),
-    Cause.MALFORMED: Policy(Reason.MODEL_ERROR, True, Next.YES, Verdict.FAILURE),
-    Cause.BREAKER_OPEN: Policy(Reason.CIRCUIT_BREAKER, False, Next.YES, Verdict.NONE),
+    Cause.RATE_LIMITED: Policy(Reason.RATE_LIMIT, Again.LAST_RESORT, Next.YES, Verdict.COOL_DOWN),
+    Cause.BILLING: Policy(Reason.AUTH_ERROR, Again.NO, Next.YES, Verdict.CREDENTIAL, "billing"),
+    Cause.CREDENTIAL_REJECTED: Policy(Reason.AUTH_ERROR, Again.NO, Next.YES, Verdict.CREDENTIAL),
+    Cause.MODEL_UNAVAILABLE: Policy(_MODEL, Again.NO, Next.YES, Verdict.NONE, "model_unavailable"),
+    Cause.UNSUPPORTED: Policy(_MODEL, Again.NO, Next.YES, Verdict.NONE, "unsupported"),
+    Cause.TOO_LARGE: Policy(_MODEL, Again.NO, Next.YES, Verdict.NONE, "too_large", masked=False),
+    Cause.FOREIGN_ITEM: Policy(_MODEL, Again.NO, Next.YES, Verdict.NONE, "foreign_item"),
+    Cause.SERVER_ERROR: Policy(Reason.SERVER_ERROR, Again.YES, Next.YES, Verdict.FAILURE),
+    Cause.BAD_ANSWER: Policy(_MODEL, Again.YES, Next.YES, Verdict.FAILURE, "malformed"),
+    Cause.CONNECT_FAILED: Policy(_NETWORK, Again.YES, Next.YES, Verdict.FAILURE, "connect"),
+    Cause.TIMED_OUT: Policy(_NETWORK, Again.YES, Next.YES, Verdict.FAILURE),
+    Cause.CONTEXT_OVERFLOW: Policy(Reason.CONTEXT_OVERFLOW, Again.NO, Next.LARGER_WINDOW, Verdict.NONE, masked=False),
+    Cause.CONTENT_FILTER: Policy(_MODEL, Again.NO, Next.IF_ROUTE_ALLOWS, Verdict.NONE, "content_filter", masked=False),
+    Cause.CALLERS_FAULT: Policy(Reason.UNKNOWN, Again.NO, Next.NO, Verdict.NONE, masked=False),
+    Cause.EMBEDDED_ERROR: Policy(_MODEL, Again.YES, Next.YES, Verdict.FAILURE, "error_event"),
+    Cause.EMPTY: Policy(_MODEL, Again.YES, Next.YES, Verdict.FAILURE, "empty_response"),
+    Cause.BAD_GENERATION: Policy(_MODEL, Again.YES, Next.YES, Verdict.NONE, "bad_generation"),
+    Cause.TRUNCATED: Policy(_NETWORK, Again.YES, Next.YES, Verdict.FAILURE, "truncated"),
+    Cause.STALLED: Policy(_NETWORK, Again.YES, Next.YES, Verdict.FAILURE, "stream_stalled"),
+    Cause.TOO_SLOW: Policy(_NETWORK, Again.NO, Next.YES, Verdict.FAILURE, "too_slow"),
+    Cause.MALFORMED: Policy(_MODEL, Again.YES, Next.YES, Verdict.FAILURE, "malformed"),
+    Cause.BREAKER_OPEN: Policy(Reason.CIRCUIT_BREAKER, Again.LAST_RESORT, Next.YES, Verdict.NONE, "breaker_open"),
+    Cause.NO_CAPACITY: Policy(Reason.CIRCUIT_BREAKER, Again.LAST_RESORT, Next.YES, Verdict.NONE, "concurrency_limit"),
 }
 
 
@@ -265,10 +287,10 @@ class UpstreamFault(ProxyError):
         retry_after: float | None = None,
         blames_target: bool = True,
     ) -> None:
-        super().__init__(message, param=param, retry_after=retry_after, detail=detail)
+        self.policy = POLICIES[cause]
+        super().__init__(message, param=param, retry_after=retry_after, detail=detail or self.policy.detail)
         self.cause = cause
         self.blames_target = blames_target
-        self.policy = POLICIES[cause]
         self.upstream_status = upstream_status
         self.code = code
 
@@ -325,6 +347,12 @@ class StreamTimedOut(StreamBroken):
 
 
 class StoreUnavailable(ProxyFault):
+    status = 503
+
+
+class Overloaded(ProxyFault):
+    """Turned away unread: there is more to do already than can be done well."""
+
     status = 503
 
 

@@ -2,10 +2,8 @@
 of contract §7; and what the caller is told when nobody is left."""
 
 from collections.abc import Mapping, Sequence
-from email.utils import parsedate_to_datetime
-from math import isfinite
 
-from proxy.canonical.events import Failed, FaultKind
+from proxy.canonical.events import Event, Failed, FaultKind, Finished, StopReason, is_content
 from proxy.errors import (
     AllRateLimited,
     AllUnavailable,
@@ -23,6 +21,7 @@ from proxy.errors import (
     UpstreamFault,
 )
 from proxy.providers.phrases import cause_of, prompt_size
+from proxy.routing import waits
 from proxy.routing.scrub import scrub
 from proxy.wire.codec import UpstreamError
 
@@ -39,39 +38,31 @@ _BY_STATUS = {
     498: Cause.UNSUPPORTED,
 }
 _CALLERS = (400, 422)
-_LONGEST_WAIT = 86_400.0  # who asks for more is asked again tomorrow
 _BY_KIND = {
-    FaultKind.MALFORMED: (Cause.MALFORMED, "malformed"),
-    FaultKind.OVERSIZED: (Cause.MALFORMED, "malformed"),
-    FaultKind.TRUNCATED: (Cause.TRUNCATED, "truncated"),
-    FaultKind.EMPTY: (Cause.EMPTY, "empty_response"),
+    FaultKind.MALFORMED: Cause.MALFORMED,
+    FaultKind.OVERSIZED: Cause.MALFORMED,
+    FaultKind.TRUNCATED: Cause.TRUNCATED,
+    FaultKind.EMPTY: Cause.EMPTY,
 }
+_LATE = frozenset({Cause.TIMED_OUT, Cause.STALLED, Cause.TOO_SLOW})
+_SHUT = frozenset({Cause.BREAKER_OPEN, Cause.NO_CAPACITY})
 
 
 def of_status(status: int, error: UpstreamError | None, headers: Mapping[str, str], wall_clock: float) -> UpstreamFault:
-    """The fault behind a non-2xx answer. `error`: what its JSON body says, None if the body was not JSON (a gateway's
-    HTML page is nobody's verdict on the request). `wall_clock`: unix seconds, for a Retry-After given as a date."""
-    cause = _cause(status, error) if error is not None else _without_body(status)
-    message = scrub(error.message) if error and error.message else f"The provider answered HTTP {status}."
+    """The fault behind a non-2xx answer. `error`: what its body says, None if that is a page (which is nobody's verdict
+    on the request). `wall_clock`: unix seconds, for a wait that is told as a moment."""
+    said = error or UpstreamError()
+    cause = _of_page(status) if error is None else _cause(status, error)
     return UpstreamFault(
         cause,
-        message,
+        scrub(said.message) or f"The provider answered HTTP {status}.",
         upstream_status=status,
-        code=error.code if error else None,
-        param=error.param if error else None,
-        retry_after=retry_after(headers, wall_clock),
-        detail=_DETAIL.get(cause),
+        code=said.code or None,
+        param=said.param,
+        retry_after=waits.asked(
+            headers, wall_clock, message=said.message, body=said.wait, is_limit=cause is Cause.RATE_LIMITED
+        ),
     )
-
-
-_DETAIL = {
-    Cause.BILLING: "billing",
-    Cause.CONTENT_FILTER: "content_filter",
-    Cause.TOO_LARGE: "too_large",
-    Cause.MODEL_UNAVAILABLE: "model_unavailable",
-    Cause.UNSUPPORTED: "unsupported",
-    Cause.FOREIGN_ITEM: "foreign_item",
-}
 
 
 def _cause(status: int, error: UpstreamError) -> Cause:
@@ -80,12 +71,12 @@ def _cause(status: int, error: UpstreamError) -> Cause:
         return told
     if status in _BY_STATUS:
         return _BY_STATUS[status]
-    if status in _CALLERS:
+    if status in _CALLERS and error.is_formal:
         return Cause.CALLERS_FAULT if error else Cause.BAD_ANSWER
     return Cause.SERVER_ERROR if status >= 500 or status < 400 else Cause.UNSUPPORTED
 
 
-def _without_body(status: int) -> Cause:
+def _of_page(status: int) -> Cause:
     if status in _CALLERS or status < 400:
         return Cause.SERVER_ERROR
     return _BY_STATUS.get(status, Cause.SERVER_ERROR if status >= 500 else Cause.UNSUPPORTED)
@@ -94,50 +85,31 @@ def _without_body(status: int) -> Cause:
 def of_failed(failed: Failed) -> UpstreamFault:
     """The fault behind a stream or document that broke or reported an error under HTTP 200."""
     if failed.kind is not FaultKind.REPORTED:
-        cause, detail = _BY_KIND[failed.kind]
-        return UpstreamFault(cause, f"The provider's answer broke: {failed.message}.", detail=detail)
-    error = UpstreamError(failed.message, failed.code, failed.type, failed.param)
-    told = cause_of(failed.status or 200, failed.code, failed.type, failed.message)
-    if told is None and failed.status is not None and failed.status >= 400:
-        told = _cause(failed.status, error)
+        return UpstreamFault(_BY_KIND[failed.kind], f"The provider's answer broke: {failed.message}.")
+    said = UpstreamError(failed.message, failed.code, failed.type, failed.param, failed.status, failed.wait)
+    if failed.status is None or failed.status < 400:
+        cause = cause_of(200, failed.code, failed.type, failed.message) or Cause.EMBEDDED_ERROR
+    else:
+        cause = _cause(failed.status, said)
     return UpstreamFault(
-        told or Cause.EMBEDDED_ERROR,
+        cause,
         scrub(failed.message) or "The provider reported an error.",
         upstream_status=failed.status,
         code=failed.code,
         param=failed.param,
-        retry_after=_bounded(failed.retry_after) if failed.retry_after is not None else None,
-        detail=_DETAIL.get(told) if told else "error_event",
+        retry_after=waits.asked({}, 0.0, message=said.message, body=said.wait, is_limit=cause is Cause.RATE_LIMITED),
     )
 
 
-def retry_after(headers: Mapping[str, str], wall_clock: float) -> float | None:
-    """Seconds to wait by `retry-after-ms` or `retry-after` (seconds or an HTTP date), a day at most; None if absent or
-    unreadable."""
-    milliseconds = _number(headers.get("retry-after-ms", ""))
-    if milliseconds is not None:
-        return _bounded(milliseconds / 1000)
-    value = headers.get("retry-after", "")
-    seconds = _number(value)
-    if seconds is not None:
-        return _bounded(seconds)
-    try:
-        return _bounded(parsedate_to_datetime(value).timestamp() - wall_clock)
-    except (ValueError, TypeError, OverflowError):
+def of_silence(events: Sequence[Event]) -> UpstreamFault | None:
+    """The fault of an answer that is whole and says nothing: no content, no call, and no reason for it. Only a route
+    that does not accept such answers takes it for one."""
+    last = events[-1] if events else None
+    if not isinstance(last, Finished) or last.reason is not StopReason.END or any(map(is_content, events)):
         return None
-
-
-def _bounded(seconds: float) -> float:
-    return min(max(0.0, seconds), _LONGEST_WAIT)
-
-
-def _number(value: str) -> float | None:
-    """A finite number, so that no provider can ask for a pause without end."""
-    try:
-        number = float(value)
-    except ValueError:
-        return None
-    return number if isfinite(number) else None
+    return UpstreamFault(
+        Cause.BAD_GENERATION, "The provider's model ended its answer without a word.", detail="empty_response"
+    )
 
 
 def final_word(fault: UpstreamFault) -> ProxyError | None:
@@ -163,18 +135,17 @@ def exhausted(faults: Sequence[UpstreamFault], model: str) -> ProxyError:
     last = final_word(faults[-1])
     if last is not None:
         return last
-    waits = [fault.retry_after for fault in faults if fault.retry_after is not None]
-    wait = min(waits) if waits else None
+    wait = min((fault.retry_after for fault in faults if fault.retry_after is not None), default=None)
     causes = {fault.cause for fault in faults}
     if causes == {Cause.RATE_LIMITED}:
         return AllRateLimited(
             f"Every candidate of model '{model}' is rate limited. Retry later.", retry_after=wait or 1.0
         )
-    if causes == {Cause.BREAKER_OPEN}:
+    if causes <= _SHUT:
         return AllUnavailable(
             f"No candidate of model '{model}' is available just now. Retry later.", retry_after=wait or 1.0
         )
-    if causes <= {Cause.TIMED_OUT, Cause.STALLED}:
+    if causes <= _LATE:
         return ChainTimedOut(f"Every candidate of model '{model}' timed out.", retry_after=wait)
     reasons = ", ".join(dict.fromkeys(fault.policy.reason.value for fault in faults))
     return ChainFailed(f"No candidate of model '{model}' could answer ({reasons}).", retry_after=wait)
@@ -185,6 +156,6 @@ def broken_stream(fault: UpstreamFault) -> StreamBroken:
     message = f"The answer broke off: {fault.message}"
     if fault.cause is Cause.RATE_LIMITED:
         return StreamRateLimited(message, retry_after=fault.retry_after, detail=fault.detail)
-    if fault.cause in (Cause.TIMED_OUT, Cause.STALLED):
+    if fault.cause in _LATE:
         return StreamTimedOut(message, detail=fault.detail)
     return StreamBroken(message, detail=fault.detail or fault.policy.reason.value)

@@ -71,7 +71,7 @@ class SseDecoder:
         self._grammar = Grammar()
         self.has_content = False  # whether something was said that a client would show, speak or execute
         self._broken_in_a_row = 0
-        self._frames = 0
+        self._is_empty = True  # nothing but comments, pings and the like so far
 
     @property
     def ended(self) -> bool:
@@ -101,13 +101,12 @@ class SseDecoder:
         if self._grammar.ended:
             return steps
         closing: list[Event] = []
-        if self._frames:
+        if not self._is_empty:
             self._reader.end(closing)
         allowed = self._allowed(closing)
         if not self._grammar.ended:
-            empty = self._frames == 0
-            kind = FaultKind.EMPTY if empty else FaultKind.TRUNCATED
-            message = "the stream had no frame" if empty else "the stream closed before its end"
+            kind = FaultKind.EMPTY if self._is_empty else FaultKind.TRUNCATED
+            message = "the stream said nothing" if self._is_empty else "the stream closed before its end"
             allowed += self._failed(kind, message).events
         steps.append(Step(None, allowed))
         return steps
@@ -115,20 +114,24 @@ class SseDecoder:
     def _steps(self, frames: list[Frame]) -> list[Step]:
         steps = []
         for frame in frames:
-            self._frames += 1
             events: list[Event] = []
             try:
                 view = self._reader.read(frame, events)
             except BROKEN_FRAME as broken:
-                steps.append(self._broken(broken))
+                steps.append(self._broken(frame, broken))
             else:
                 self._broken_in_a_row = 0
+                if events:
+                    self._is_empty = False
                 steps.append(Step(frame, self._allowed(events), b"", view))
             if self._grammar.ended:
                 break
         return steps
 
-    def _broken(self, broken: Exception) -> Step:
+    def _broken(self, frame: Frame, broken: Exception) -> Step:
+        if frame.event == b"error":  # a failure told in words of nobody's wire
+            return self._failed(FaultKind.REPORTED, frame.data.decode("utf-8", "replace"))
+        self._is_empty = False
         self._broken_in_a_row += 1
         if self.has_content or self._broken_in_a_row > 1:
             return self._failed(FaultKind.MALFORMED, f"a frame could not be read: {broken}")

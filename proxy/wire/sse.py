@@ -94,7 +94,11 @@ def split_run(run: bytes, prefix: bytes) -> bytes | None:
 
 
 def parse_frame(block: bytes) -> Frame | None:
-    """The frame in a block of lines without its blank line; None if it has no data (comments, lone fields)."""
+    """The frame in a block of lines without its blank line; None if it has no data (comments, lone fields).
+
+    Two forms of errors are read that no client would see: a field `error` (ggml-org/llama.cpp, `server_sent_event` of
+    its server), and a JSON object where fields should be, from servers whose failure comes before their stream.
+    """
     if _CR not in block:
         # The two forms nearly every provider writes, without the general case's loop.
         first, separator, rest = block.partition(b"\n")
@@ -102,6 +106,8 @@ def parse_frame(block: bytes) -> Frame | None:
             return Frame(b"", first[6:])
         if first.startswith(b"event: ") and rest.startswith(b"data: ") and _LF not in rest:
             return Frame(first[7:], rest[6:])
+    if block.startswith(b"{"):
+        return Frame(b"error", block)
     event, lines = b"", []
     for line in _LINE_END.split(block):
         name, _, value = line.partition(b":")
@@ -110,6 +116,9 @@ def parse_frame(block: bytes) -> Frame | None:
             lines.append(value)
         elif name == b"event":
             event = value
+        elif name == b"error":
+            event = name
+            lines.append(value)
     return Frame(event, b"\n".join(lines)) if lines else None
 
 

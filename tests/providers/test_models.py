@@ -52,6 +52,33 @@ def test_prefill_is_accepted_only_where_it_was_measured():
     }
 
 
+def test_f07_who_refuses_a_prefill_is_never_given_one():
+    """Whatever the endpoint does for other models; and without a word about the model the endpoint's own holds."""
+    vllm = PROVIDERS["vllm"].endpoints[0].quirks
+    assert vllm.prefill == "continue_final_message"
+    for name in ("claude-opus-4-6", "claude-sonnet-5-5", "claude-haiku-5-5", "openai/gpt-oss-120b"):
+        assert quirks_of(name, vllm).prefill is None
+    assert quirks_of("mistral-large-4", vllm).prefill == "continue_final_message"
+    assert quirks_of("claude-haiku-4-5", vllm).prefill == "continue_final_message"
+    assert quirks_of("claude-haiku-4-5-20251001", STANDARD).prefill == "plain"
+    assert quirks_of("claude-2", PROVIDERS["anthropic"].endpoints[0].quirks).prefill is None
+
+
+def test_a_prefill_is_the_exception():
+    """Each of these has its source beside it; everybody else is not known to go on with an answer."""
+    assert {
+        (provider.name, endpoint.vocabulary): endpoint.quirks.prefill
+        for provider in PROVIDERS.values()
+        for endpoint in provider.endpoints
+        if endpoint.quirks.prefill is not None
+    } == {
+        ("deepseek", "chat"): "prefix",
+        ("groq", "chat"): "plain",
+        ("mistral", "chat"): "prefix",
+        ("vllm", "chat"): "continue_final_message",
+    }
+
+
 def test_numbers_are_plausible():
     for model in MODELS:
         if model.context_window is not None and model.max_output is not None:
@@ -60,8 +87,8 @@ def test_numbers_are_plausible():
 
 def test_sampling_settings_are_dropped_where_they_are_refused():
     assert quirks_of("claude-opus-5-5", STANDARD).drop_parameters == SAMPLING_PARAMETERS
-    groq = PROVIDERS["groq"].endpoints[0].quirks
-    assert quirks_of("openai/gpt-oss-120b", groq) is groq
+    cerebras = PROVIDERS["cerebras"].endpoints[0].quirks
+    assert quirks_of("openai/gpt-oss-120b", cerebras) is cerebras
     assert quirks_of("some-model", STANDARD) is STANDARD
     assert SAMPLING_PARAMETERS <= NAMES
 

@@ -1,137 +1,52 @@
-"""Contract §7's table, row by row, and what §6 makes of an exhausted chain."""
+"""What the caller is told when the chain is exhausted or a stream broke (contract §6), and what faults carry besides
+their class; the classes themselves are `test_policies.py`."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy import errors
-from proxy.canonical.events import Failed, FaultKind
-from proxy.errors import POLICIES, Cause, Next, Reason, UpstreamFault, Verdict
-from proxy.routing.failures import broken_stream, exhausted, final_word, of_failed, of_status, retry_after
+from proxy.canonical.events import BlockKind, Delta, Event, Failed, FaultKind, Finished, Opened, Started, StopReason
+from proxy.errors import Cause, Next, UpstreamFault
+from proxy.routing.failures import broken_stream, exhausted, final_word, of_failed, of_silence, of_status
 from proxy.wire.codec import UpstreamError
 
 WORDS = UpstreamError("Something is wrong.", "", "some_error")
-NO_WORDS = UpstreamError()
-HTML = None
 OVERFLOW = UpstreamError("prompt is too long: 213462 tokens > 200000 maximum")
-FILTER = UpstreamError("It was filtered.", "content_filter")
-BILLING = UpstreamError("You exceeded your current quota.", "insufficient_quota")
-
-# What the table says of a row: reason, the same target again, next candidate, breaker.
-RATE = (Reason.RATE_LIMIT, False, Next.YES, Verdict.COOL_DOWN)
-AUTH = (Reason.AUTH_ERROR, False, Next.YES, Verdict.CREDENTIAL)
-MODEL = (Reason.MODEL_ERROR, False, Next.YES, Verdict.NONE)
-SERVER = (Reason.SERVER_ERROR, True, Next.YES, Verdict.FAILURE)
-SHAPELESS = (Reason.MODEL_ERROR, True, Next.YES, Verdict.FAILURE)
-NETWORK = (Reason.NETWORK_ERROR, True, Next.YES, Verdict.FAILURE)
-TOO_LONG = (Reason.CONTEXT_OVERFLOW, False, Next.LARGER_WINDOW, Verdict.NONE)
-FILTERED = (Reason.MODEL_ERROR, False, Next.IF_ROUTE_ALLOWS, Verdict.NONE)
-CALLERS = (Reason.UNKNOWN, False, Next.NO, Verdict.NONE)
-SKIPPED = (Reason.CIRCUIT_BREAKER, False, Next.YES, Verdict.NONE)
-
-STATUSES = [
-    (429, WORDS, RATE),
-    (429, HTML, RATE),
-    (429, OVERFLOW, RATE),
-    (402, WORDS, AUTH),
-    (400, BILLING, AUTH),
-    (429, BILLING, AUTH),
-    (401, WORDS, AUTH),
-    (401, HTML, AUTH),
-    (403, UpstreamError("Incorrect API key provided."), AUTH),
-    (403, WORDS, MODEL),
-    (403, HTML, MODEL),
-    (404, WORDS, MODEL),
-    (404, HTML, MODEL),
-    (400, UpstreamError("No.", "model_not_found"), MODEL),
-    (400, UpstreamError("'seed' is not supported with this model."), MODEL),
-    (422, UpstreamError("No.", "unsupported_parameter"), MODEL),
-    (413, WORDS, MODEL),
-    (413, HTML, MODEL),
-    (400, UpstreamError("No.", "invalid_encrypted_content"), MODEL),
-    (404, UpstreamError("Item with id 'rs_1' not found."), MODEL),
-    (409, WORDS, MODEL),
-    (498, WORDS, MODEL),
-    (405, WORDS, MODEL),
-    (410, HTML, MODEL),
-    (418, NO_WORDS, MODEL),
-    (451, WORDS, MODEL),
-    *[(status, WORDS, SERVER) for status in (408, 425, 500, 501, 502, 503, 504, 520, 524, 529, 599)],
-    *[(status, HTML, SERVER) for status in (408, 425, 500, 502, 503, 520, 529)],
-    *[(status, HTML, SERVER) for status in (300, 301, 302, 307, 308)],
-    (302, WORDS, SERVER),
-    (400, HTML, SERVER),
-    (422, HTML, SERVER),
-    (400, NO_WORDS, SHAPELESS),
-    (400, OVERFLOW, TOO_LONG),
-    (413, OVERFLOW, TOO_LONG),
-    (500, OVERFLOW, TOO_LONG),
-    (400, FILTER, FILTERED),
-    (403, FILTER, FILTERED),
-    (400, WORDS, CALLERS),
-    (422, WORDS, CALLERS),
-]
 
 
-@pytest.mark.parametrize(("status", "error", "row"), STATUSES)
-def test_a_status_and_its_words(status: int, error: UpstreamError | None, row: tuple[object, ...]):
+@given(st.integers(100, 999), st.sampled_from([WORDS, UpstreamError(), UpstreamError(is_formal=False), None]))
+def test_no_status_is_without_a_cause(status: int, error: UpstreamError | None):
     fault = of_status(status, error, {}, 0.0)
-    assert fault.policy[:4] == row
+    assert (fault.policy.next is Next.NO) is (status in (400, 422) and error is WORDS)
     assert fault.upstream_status == status
     assert fault.message == (error.message if error else f"The provider answered HTTP {status}.")
 
 
 @pytest.mark.parametrize(
-    ("cause", "row"),
+    ("failed", "cause", "detail"),
     [
-        (Cause.CONNECT_FAILED, NETWORK),
-        (Cause.TIMED_OUT, NETWORK),
-        (Cause.TRUNCATED, NETWORK),
-        (Cause.STALLED, NETWORK),
-        (Cause.EMPTY, SHAPELESS),
-        (Cause.MALFORMED, SHAPELESS),
-        (Cause.BAD_ANSWER, SHAPELESS),
-        (Cause.EMBEDDED_ERROR, SHAPELESS),
-        (Cause.BREAKER_OPEN, SKIPPED),
+        (Failed(FaultKind.MALFORMED, "m"), Cause.MALFORMED, "malformed"),
+        (Failed(FaultKind.OVERSIZED, "m"), Cause.MALFORMED, "malformed"),
+        (Failed(FaultKind.TRUNCATED, "m"), Cause.TRUNCATED, "truncated"),
+        (Failed(FaultKind.EMPTY, "m"), Cause.EMPTY, "empty_response"),
+        (Failed(FaultKind.REPORTED, "It broke."), Cause.EMBEDDED_ERROR, "error_event"),
+        (Failed(FaultKind.REPORTED), Cause.EMBEDDED_ERROR, "error_event"),
+        (Failed(FaultKind.REPORTED, "No.", status=200), Cause.EMBEDDED_ERROR, "error_event"),
+        (Failed(FaultKind.REPORTED, "Overloaded", type="overloaded_error"), Cause.SERVER_ERROR, None),
+        (Failed(FaultKind.REPORTED, "No.", code="insufficient_quota"), Cause.BILLING, "billing"),
+        # A status of failure is stronger than a word that stands for anything beside one.
+        (Failed(FaultKind.REPORTED, "No.", type="invalid_request_error", status=500), Cause.SERVER_ERROR, None),
+        (
+            Failed(FaultKind.REPORTED, "No.", type="invalid_request_error", status=404),
+            Cause.MODEL_UNAVAILABLE,
+            "model_unavailable",
+        ),
     ],
 )
-def test_what_has_no_status(cause: Cause, row: tuple[object, ...]):
-    assert UpstreamFault(cause, "m").policy[:4] == row
-
-
-def test_every_cause_has_a_row():
-    assert POLICIES.keys() == set(Cause)
-
-
-@given(st.integers(100, 999), st.sampled_from([WORDS, NO_WORDS, HTML]))
-def test_no_status_is_without_a_cause(status: int, error: UpstreamError | None):
-    fault = of_status(status, error, {}, 0.0)
-    assert (fault.policy.next is Next.NO) is (status in (400, 422) and error is WORDS)
-
-
-@pytest.mark.parametrize(
-    ("failed", "row", "detail"),
-    [
-        (Failed(FaultKind.MALFORMED, "m"), SHAPELESS, "malformed"),
-        (Failed(FaultKind.OVERSIZED, "m"), SHAPELESS, "malformed"),
-        (Failed(FaultKind.TRUNCATED, "m"), NETWORK, "truncated"),
-        (Failed(FaultKind.EMPTY, "m"), SHAPELESS, "empty_response"),
-        (Failed(FaultKind.REPORTED, "It broke."), SHAPELESS, "error_event"),
-        (Failed(FaultKind.REPORTED), SHAPELESS, "error_event"),
-        (Failed(FaultKind.REPORTED, "Overloaded", type="overloaded_error"), SERVER, None),
-        (Failed(FaultKind.REPORTED, "Slow", code="rate_limit_exceeded"), RATE, None),
-        (Failed(FaultKind.REPORTED, OVERFLOW.message), TOO_LONG, None),
-        (Failed(FaultKind.REPORTED, "No.", code="insufficient_quota"), AUTH, "billing"),
-        (Failed(FaultKind.REPORTED, "No.", code="content_filter"), FILTERED, "content_filter"),
-        (Failed(FaultKind.REPORTED, "No.", status=400), CALLERS, None),
-        (Failed(FaultKind.REPORTED, "No.", status=503), SERVER, None),
-        (Failed(FaultKind.REPORTED, "No.", status=200), SHAPELESS, "error_event"),
-    ],
-)
-def test_an_answer_that_broke_or_reported_an_error(failed: Failed, row: tuple[object, ...], detail: str | None):
+def test_an_answer_that_broke_or_reported_an_error(failed: Failed, cause: Cause, detail: str | None):
     fault = of_failed(failed)
-    assert fault.policy[:4] == row
-    assert fault.detail == detail
+    assert (fault.cause, fault.detail) == (cause, detail)
 
 
 def test_words_are_scrubbed():
@@ -140,42 +55,31 @@ def test_words_are_scrubbed():
         assert fault.message == "Bad key [key] for [id]"
 
 
+SAID = [Started(), Opened(0, BlockKind.TEXT)]
+
+
 @pytest.mark.parametrize(
-    ("headers", "seconds"),
+    ("events", "is_silence"),
     [
-        ({}, None),
-        ({"retry-after": "7"}, 7.0),
-        ({"retry-after": " 2.5 "}, 2.5),
-        ({"retry-after": "-3"}, 0.0),
-        ({"retry-after-ms": "1500"}, 1.5),
-        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
-        ({"retry-after-ms": "soon", "retry-after": "9"}, 9.0),
-        ({"retry-after": "Fri, 13 Nov 2026 12:00:30 GMT"}, 30.0),
-        ({"retry-after": "Fri, 13 Nov 2026 11:00:00 GMT"}, 0.0),
-        ({"retry-after": "1e308"}, 86400.0),
-        ({"retry-after": "9" * 300}, 86400.0),
-        ({"retry-after-ms": "1e308"}, 86400.0),
-        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}, 86400.0),
-        ({"retry-after": "86401"}, 86400.0),
-        ({"retry-after": "-1e308"}, 0.0),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after": ""}, None),
-        ({"retry-after": "inf"}, None),
-        ({"retry-after": "nan"}, None),
-        ({"retry-after": "1e999"}, None),
-        ({"retry-after-ms": "inf"}, None),
+        ([Started(), Finished(StopReason.END)], True),
+        ([*SAID, Delta(0, ""), Finished(StopReason.END)], True),
+        ([*SAID, Delta(0, "Hi"), Finished(StopReason.END)], False),
+        ([Started(), Opened(0, BlockKind.REASONING), Delta(0, "Hm"), Finished(StopReason.END)], False),
+        ([Started(), Opened(0, BlockKind.TOOL_CALL, "call_1", "weather"), Finished(StopReason.END)], False),
+        # A reason that explains the silence is an answer.
+        ([Started(), Finished(StopReason.LENGTH)], False),
+        ([Started(), Finished(StopReason.STOP_SEQUENCE, "###")], False),
+        ([Started(), Finished(StopReason.CONTENT_FILTER)], False),
+        ([Started(), Finished(StopReason.REFUSAL)], False),
+        ([Started()], False),
+        ([], False),
     ],
 )
-def test_retry_after_in_every_form(headers: dict[str, str], seconds: float | None):
-    noon = 1794571200.0  # Fri, 13 Nov 2026 12:00:00 GMT
-    assert retry_after(headers, noon) == seconds
-    assert of_status(429, WORDS, headers, noon).retry_after == seconds
-
-
-@given(st.text(), st.text())
-def test_no_retry_after_is_an_error(seconds: str, milliseconds: str):
-    wait = retry_after({"retry-after": seconds, "retry-after-ms": milliseconds}, 0.0)
-    assert wait is None or 0 <= wait < float("inf")
+def test_f19_an_answer_without_content_call_or_reason(events: list[Event], is_silence: bool):
+    fault = of_silence(events)
+    assert (fault is not None) is is_silence
+    if fault is not None:
+        assert (fault.cause, fault.detail) == (Cause.BAD_GENERATION, "empty_response")
 
 
 def fault(cause: Cause, wait: float | None = None, status: int | None = None, message: str = "m") -> UpstreamFault:
@@ -192,21 +96,23 @@ TIMED_OUT, BROKE = fault(Cause.TIMED_OUT), fault(Cause.SERVER_ERROR)
         ([RATE_LIMITED], errors.AllRateLimited, 429, 1.0),
         ([fault(Cause.RATE_LIMITED, 9.0), fault(Cause.RATE_LIMITED, 3.0)], errors.AllRateLimited, 429, 3.0),
         ([OPEN, fault(Cause.BREAKER_OPEN, 2.0)], errors.AllUnavailable, 503, 2.0),
+        ([OPEN, fault(Cause.NO_CAPACITY)], errors.AllUnavailable, 503, 4.0),
+        ([fault(Cause.NO_CAPACITY)], errors.AllUnavailable, 503, 1.0),
         ([TIMED_OUT, fault(Cause.STALLED)], errors.ChainTimedOut, 504, None),
+        ([TIMED_OUT, fault(Cause.TOO_SLOW)], errors.ChainTimedOut, 504, None),
         ([BROKE], errors.ChainFailed, 502, None),
         ([RATE_LIMITED, BROKE], errors.ChainFailed, 502, None),
         ([RATE_LIMITED, OPEN], errors.ChainFailed, 502, 4.0),
         ([TIMED_OUT, OPEN, BROKE], errors.ChainFailed, 502, 4.0),
-        ([fault(Cause.CREDENTIAL_REJECTED, status=401)], errors.ChainFailed, 502, None),
-        ([fault(Cause.BILLING, status=402)], errors.ChainFailed, 502, None),
-        ([fault(Cause.MODEL_UNAVAILABLE, status=404)], errors.ChainFailed, 502, None),
         ([BROKE, fault(Cause.TOO_LARGE, status=413)], errors.TooLargeEverywhere, 413, None),
         ([fault(Cause.TOO_LARGE, status=413), BROKE], errors.ChainFailed, 502, None),
         ([fault(Cause.CONTEXT_OVERFLOW)], errors.PromptTooLong, 400, None),
         ([fault(Cause.CONTENT_FILTER)], errors.ContentFiltered, 400, None),
     ],
 )
-def test_an_exhausted_chain(faults: list[UpstreamFault], kind: type, status: int, wait: float | None):
+def test_c02_an_exhausted_chain_names_the_smallest_wait(
+    faults: list[UpstreamFault], kind: type, status: int, wait: float | None
+):
     told = exhausted(faults, "m-1")
     assert type(told) is kind
     assert errors.http_status(told) == status
@@ -239,6 +145,7 @@ def test_an_overflow_names_its_numbers():
         (Cause.RATE_LIMITED, errors.StreamRateLimited),
         (Cause.TIMED_OUT, errors.StreamTimedOut),
         (Cause.STALLED, errors.StreamTimedOut),
+        (Cause.TOO_SLOW, errors.StreamTimedOut),
         (Cause.TRUNCATED, errors.StreamBroken),
         (Cause.MALFORMED, errors.StreamBroken),
     ],

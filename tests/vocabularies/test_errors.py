@@ -113,6 +113,12 @@ ROWS = {
     "store gone": Row(
         errors.StoreUnavailable("no store"), (503, "server_error", None), (529, "overloaded_error"), (503, None)
     ),
+    "shedding": Row(
+        errors.Overloaded("busy", retry_after=1.5),
+        (503, "server_error", None),
+        (529, "overloaded_error"),
+        (503, "overloaded"),
+    ),
     "draining": Row(
         errors.Draining("leaving", retry_after=1.0),
         (503, "server_error", None),

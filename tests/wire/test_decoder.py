@@ -142,6 +142,7 @@ def test_two_broken_frames_in_a_row_end_it_anywhere():
     [
         (b"", FaultKind.EMPTY),
         (b": only a comment\n\n", FaultKind.EMPTY),
+        (wire("{}", "{}"), FaultKind.EMPTY),  # frames that say nothing, like pings
         (wire(HELLO[0]), FaultKind.TRUNCATED),
         (wire(*HELLO[:-1]), FaultKind.TRUNCATED),
         (wire(BAD), FaultKind.TRUNCATED),
@@ -149,6 +150,20 @@ def test_two_broken_frames_in_a_row_end_it_anywhere():
 )
 def test_a_stream_without_an_end_gets_one(stream: bytes, kind: FaultKind):
     assert events(run(stream))[-1].kind is kind
+
+
+@pytest.mark.parametrize(
+    ("stream", "said"),
+    [
+        (b"event: error\ndata: Internal Server Error\n\n", "Internal Server Error"),
+        (b"event: error\ndata: upstream \xff\n\n", "upstream \ufffd"),
+        (b"error: it broke\n\n", "it broke"),
+    ],
+)
+@pytest.mark.parametrize("before", [HELLO[:1], HELLO[:2]], ids=["before content", "after content"])
+def test_r13_an_error_event_in_nobodys_words_is_an_error_at_once(before: tuple[str, ...], stream: bytes, said: str):
+    told = events(run(wire(*before) + stream + wire(*HELLO[2:])))
+    assert told[-1] == Failed(FaultKind.REPORTED, said)
 
 
 def test_what_the_wire_leaves_implicit_counts_as_an_end():

@@ -68,19 +68,19 @@ def a_stream(request: pytest.FixtureRequest) -> bytes:
     return CORPUS[request.param]
 
 
-def test_frames_are_those_of_the_standard(stream: bytes):
+def test_p09_frames_are_those_of_the_standard(stream: bytes):
     # The checker wants every line ended; the splitter takes what a sender that closed was done with.
     whole = stream if stream.endswith((b"\n\n", b"\r\r", b"\r\n\r\n")) else stream + b"\n\n"
     assert split(stream) == by_the_standard(whole)
 
 
-def test_one_cut_changes_nothing(stream: bytes):
+def test_p09_one_cut_changes_nothing(stream: bytes):
     whole = split(stream)
     assert all(split(stream[:cut], stream[cut:]) == whole for cut in range(len(stream) + 1))
 
 
 @pytest.mark.parametrize("name", ["mixed", "bom crlf"])
-def test_two_cuts_change_nothing(name: str):
+def test_p09_two_cuts_change_nothing(name: str):
     stream = CORPUS[name][:150]
     whole = split(stream)
     for first in range(len(stream)):
@@ -88,12 +88,12 @@ def test_two_cuts_change_nothing(name: str):
             assert split(stream[:first], stream[first:second], stream[second:]) == whole
 
 
-def test_byte_by_byte_changes_nothing(stream: bytes):
+def test_p09_byte_by_byte_changes_nothing(stream: bytes):
     assert split(*(bytes((byte,)) for byte in stream)) == split(stream)
 
 
 @given(st.sampled_from(sorted(CORPUS)), st.lists(st.integers(0, 400), max_size=30))
-def test_no_chunking_changes_anything(name: str, cuts: list[int]):
+def test_p09_no_chunking_changes_anything(name: str, cuts: list[int]):
     stream = CORPUS[name]
     edges = [0, *sorted(cut for cut in cuts if cut < len(stream)), len(stream)]
     assert split(*(stream[a:b] for a, b in pairwise(edges))) == split(stream)
@@ -104,7 +104,7 @@ ends = st.sampled_from([b"\n", b"\r\n", b"\r"])
 
 
 @given(st.lists(st.tuples(lines, ends), max_size=12), st.integers(0, 80))
-def test_any_mixture_of_line_ends_is_read_by_the_standard(parts: list[tuple[bytes, bytes]], cut: int):
+def test_p09_any_mixture_of_line_ends_is_read_by_the_standard(parts: list[tuple[bytes, bytes]], cut: int):
     stream = b"".join(line + end for line, end in parts) + b"\n\n"
     assert split(stream[:cut], stream[cut:]) == split(stream) == by_the_standard(stream)
 
@@ -155,6 +155,20 @@ def test_a_comment_is_never_a_frame(text: bytes):
     written = comment_bytes(text)
     assert split(written) == []
     assert written.count(b"\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("block", "data"),
+    [
+        # The server of llama.cpp named its field so (`server_sent_event`).
+        (b'error: {"code":400,"message":"m"}', b'{"code":400,"message":"m"}'),
+        # Servers that fail before they begin their stream, under the headers of one.
+        (b'{"error": {"message": "m"}}', b'{"error": {"message": "m"}}'),
+        (b'{\n  "error": "m"\n}', b'{\n  "error": "m"\n}'),
+    ],
+)
+def test_errors_in_forms_no_client_would_see_are_frames_named_error(block: bytes, data: bytes):
+    assert split(block) == split(block + b"\n\n") == [Frame(b"error", data)]
 
 
 def test_a_block_without_a_data_line_is_no_frame():
