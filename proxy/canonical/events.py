@@ -59,6 +59,13 @@ class Citation(msgspec.Struct, frozen=True):
     start: int | None = None
     end: int | None = None
 
+    def moved(self, by: int) -> "Citation":
+        """The same `by` characters further on."""
+        if not by:
+            return self
+        start, end = (None if place is None else place + by for place in (self.start, self.end))
+        return msgspec.structs.replace(self, start=start, end=end)
+
 
 class Cited(msgspec.Struct, frozen=True, gc=False):
     block: int
@@ -111,12 +118,13 @@ class FaultKind(StrEnum):
     REPORTED = "reported"  # the provider said so in a frame
     MALFORMED = "malformed"
     TRUNCATED = "truncated"  # the wire closed without an end
-    EMPTY = "empty"  # the wire closed without a single frame
+    EMPTY = "empty"  # the wire closed without a frame that said anything
     OVERSIZED = "oversized"
 
 
 class Failed(msgspec.Struct, frozen=True, gc=False):
-    """The wire broke or reported an error: raw facts, unscrubbed; `routing` decides what they mean."""
+    """The wire broke or reported an error: raw facts, unscrubbed; `routing` decides what they mean. `wait`: how long it
+    asks to wait, as it says it."""
 
     kind: FaultKind
     message: str = ""
@@ -124,7 +132,7 @@ class Failed(msgspec.Struct, frozen=True, gc=False):
     type: str = ""
     status: int | None = None
     param: str | None = None
-    retry_after: float | None = None
+    wait: str = ""
 
 
 Event = (

@@ -53,6 +53,12 @@ def is_tagged(text: str) -> bool:
     return text.startswith(_PREFIX)
 
 
+def origin_claimed(text: str) -> str | None:
+    """The origin a tag names, be it genuine or forged: enough to decide whom to ask first, not whom to give it to. None
+    if there is no tag."""
+    return text.split(".", 2)[1] if is_tagged(text) else None
+
+
 def _bytes(text: str) -> bytes:
     """Of anything a client may send: what is forged need not be text at all."""
     return text.encode("utf-8", "surrogatepass")

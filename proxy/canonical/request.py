@@ -142,6 +142,14 @@ class Reasoning(msgspec.Struct, frozen=True):
     summary: str | None = None
 
 
+class Continuation(msgspec.Struct, frozen=True):
+    """An answer that broke off and is to be gone on with: `text` is what it said, without whitespace at its end;
+    `limit`: how many tokens may follow, None = as many as would in any case."""
+
+    text: str
+    limit: int | None = None
+
+
 class Request(msgspec.Struct, frozen=True):
     """One generation request.
 
@@ -149,6 +157,7 @@ class Request(msgspec.Struct, frozen=True):
     `source` is its text where that is large: what a writer leaves as it is need not be written anew.
     `parameters` holds every other setting under its canonical name (`wire/parameters.py`); only those the client sent.
     `unknown` lists top-level members nobody translates: they pass to the same vocabulary and are dropped elsewhere.
+    `continuation` is never a client's: it is set where another provider takes an answer over.
     """
 
     vocabulary: str
@@ -164,6 +173,7 @@ class Request(msgspec.Struct, frozen=True):
     stream: bool = False
     stream_usage: bool = True  # whether the client wants usage in the stream
     source: bytes = b""
+    continuation: Continuation | None = None
 
     def parts(self) -> "list[Part]":
         """Every part of every turn, results' inner parts included."""

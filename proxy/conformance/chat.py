@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proxy.conformance.framing import Frame
-from proxy.conformance.notices import PREFIX, SEGUE_MEMBER, Notices
+from proxy.conformance.notices import FALLBACK_START, PREFIX, SEGUE_MEMBER, Notices
 from proxy.conformance.report import Findings, ToolCall
 from proxy.conformance.shapes import (
     COUNT,
@@ -38,6 +38,8 @@ RULES = {
     "chat.usage": "report prompt, completion and total tokens; the total is their sum",
     "chat.usage-chunk": "send usage in one chunk of its own, with choices [], last before [DONE]",
     "chat.empty-choices": "send a chunk without choices only for usage",
+    "chat.restart": "void an answer by one chunk with `segue.fallback_start` (discard true) and the beginning of every "
+    "choice so far, nothing else (text completions: text ''); not after tool calls or a finish_reason",
     "chat.error": "report a broken stream as {error: {message, type, param, code}}",
     "chat.after-terminal": "send nothing after [DONE], and not even [DONE] after an error",
     "chat.truncated": "end with [DONE], or with an error frame if the stream broke",
@@ -145,6 +147,10 @@ class Chat:
 
     def _chunk(self, chunk: dict[str, Any]) -> None:
         findings = self.findings
+        mark = _restart_mark(chunk)
+        self.notices.is_void = mark is not None
+        if mark is not None:
+            chunk = {name: value for name, value in chunk.items() if name != "segue"}
         shape = CHUNKS["text_completion" if chunk.get("object") == "text_completion" else "chat.completion.chunk"]
         if findings.check("chat.fields", chunk, shape):
             return
@@ -164,8 +170,27 @@ class Chat:
         elif not chunk["choices"]:
             is_filter_report = "prompt_filter_results" in chunk
             findings.require(is_filter_report, "chat.empty-choices", "a chunk has no choices and no usage")
+        if mark is not None:
+            self._begin_anew(mark, chunk["choices"])
         for choice in chunk["choices"]:
             self._choice(choice)
+
+    def _begin_anew(self, mark: dict[str, Any], again: list[dict[str, Any]]) -> None:
+        """What was sent is taken back; the choices of this chunk are first ones."""
+        findings = self.findings
+        findings.check("chat.restart", mark, FALLBACK_START, "segue.fallback_start.")
+        findings.require(mark.get("discard") is True, "chat.restart", "segue.fallback_start does not say discard: true")
+        begun, named = sorted(self.choices), sorted(choice["index"] for choice in again)
+        same = begun == named or not begun
+        findings.require(same, "chat.restart", f"it begins the choices {named} anew, begun were {begun}")
+        empty = all(_is_beginning(choice) for choice in again)
+        findings.require(empty, "chat.restart", "a choice says more than its beginning in the chunk that voids it")
+        called = any(choice.calls for choice in self.choices.values())
+        findings.require(not called, "chat.restart", "a tool call is taken back")
+        ended = self.choices and all(choice.finish_reason for choice in self.choices.values())
+        findings.require(not ended, "chat.restart", "an answer is taken back after its finish_reason")
+        self.choices.clear()
+        self.report.text = self.report.reasoning = ""
 
     def _choice(self, delta: dict[str, Any]) -> None:
         index = delta["index"]
@@ -207,6 +232,18 @@ class Chat:
                 findings.require(fits, "chat.id-alphabet", f"the call id is {call.id!r}")
             calls.append(call)
         calls[min(index, len(calls) - 1)].arguments += function.get("arguments") or function.get("input") or ""
+
+
+def _restart_mark(chunk: dict[str, Any]) -> dict[str, Any] | None:
+    """The `fallback_start` inside a chunk's `segue`, if it is there."""
+    segue = chunk.get("segue")
+    mark = segue.get("fallback_start") if isinstance(segue, dict) else None
+    return mark if isinstance(mark, dict) else None
+
+
+def _is_beginning(choice: dict[str, Any]) -> bool:
+    said = choice["text"] == "" if "text" in choice else choice["delta"] == {"role": "assistant", "content": ""}
+    return said and choice.get("finish_reason") is None
 
 
 def check_completion(findings: Findings, body: dict[str, Any]) -> None:

@@ -107,6 +107,7 @@ class Domain:
         self.notices = notices
         self.report = findings.report
         self.phase = "Idle"
+        notices.is_void = True  # here the notice itself is the mark, wherever it may stand
 
     def read(self, frame: Frame) -> None:
         name, event = str(frame.event), frame.payload or {}

@@ -43,6 +43,8 @@ RULES = {
     "messages.message-delta": "send message_delta after the last block and before message_stop",
     "messages.stop-reason": "give a stop_reason; tool_use exactly when the message ends in tool calls",
     "messages.usage": "let message_start carry the input tokens, the last message_delta input and output tokens",
+    "messages.restart": "void an answer by `segue: {void: true}` in a content_block_stop, after no tool call, and "
+    "begin anew in the next block",
     "messages.error": "report a failure as event error with {type: error, error: {type, message}}",
     "messages.after-terminal": "send nothing after message_stop or error",
     "messages.truncated": "end with message_stop, or with an error event if the stream broke",
@@ -128,6 +130,7 @@ class Messages:
         self.report = findings.report
         self.blocks: list[Block] = []
         self.is_started = False
+        self.void_blocks = 0  # how many of the blocks, from the first, were taken back
         self.has_delta = False
         self.stop_reason: str | None = None
 
@@ -173,10 +176,21 @@ class Messages:
             case "content_block_stop":
                 if (block := self._open_block(name, event["index"])) is not None:
                     block.is_open = False
+                if "segue" in event:
+                    self._void(event["segue"])
             case "message_delta":
                 self._message_delta(event)
             case "message_stop":
                 self._stop()
+
+    def _void(self, mark: Any) -> None:
+        """What was sent is taken back, all of it."""
+        self.findings.require(mark == {"void": True}, "messages.restart", f"a content_block_stop has the segue {mark}")
+        called = any(block.kind == "tool_use" for block in self.blocks)
+        self.findings.require(not called, "messages.restart", "a tool call is taken back")
+        self.void_blocks = len(self.blocks)
+        self.notices.is_void = True
+        self.report.text = self.report.reasoning = ""
 
     def _presume(self, name: str) -> None:
         """A malformed event still counts as sent, so that one mistake is reported once."""
@@ -198,6 +212,7 @@ class Messages:
         in_turn = index == len(self.blocks) and not any(block.is_open for block in self.blocks)
         findings.require(in_turn, "messages.block-order", f"block {index} starts out of turn")
         findings.require(not self.has_delta, "messages.message-delta", f"block {index} starts after message_delta")
+        self.notices.is_void = False
         is_sound = check_block(findings, start)
         for earlier in self.blocks:
             earlier.is_open = False
@@ -242,7 +257,10 @@ class Messages:
     def _stop(self) -> None:
         self.report.terminal = "message_stop"
         if self.findings.require(self.has_delta, "messages.message-delta", "message_stop without a message_delta"):
-            check_stop_reason(self.findings, self.stop_reason, [block.kind for block in self.blocks])
+            kinds = [block.kind for block in self.blocks[self.void_blocks :]]
+            check_stop_reason(self.findings, self.stop_reason, kinds)
+            said = kinds or not self.void_blocks
+            self.findings.require(said, "messages.restart", "the message ends with what was taken back")
         for index, block in enumerate(self.blocks):
             whole = block.kind not in DELTAS["input_json_delta"][0] or _is_json_object(block.json or "{}")
             cut = self.stop_reason in _CUT_SHORT

@@ -29,6 +29,7 @@ RULES = {
     "notice.fields": "send every member that contract §2 lists for the notice",
     "notice.unknown": "use only the extension events segue:fallback_start and segue:fallback_exhausted",
     "notice.hop": "announce every hop, so that each from_model is the to_model of the hop before",
+    "notice.discard": "say `discard: true` only right after the vocabulary's own mark that all before it is void",
 }
 
 PREFIX = "segue:"
@@ -67,11 +68,13 @@ SEGUE_MEMBER: Shape = {
 
 
 class Notices:
-    """Invariant: `place` is where the last announced hop went."""
+    """Invariant: `place` is where the last announced hop went. `is_void`: whether everything sent was just taken back
+    in the vocabulary's own way, so that a notice may say so too."""
 
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
         self.place: str | None = None
+        self.is_void = False
 
     def read_comment(self, comment: Comment) -> None:
         """Collect `segue {…}` comments; every other comment is silence."""
@@ -95,6 +98,8 @@ class Notices:
         self.findings.check(rule, notice, shape or {})
         if shape is FALLBACK_START:
             self._hop(notice)
+            truthful = self.is_void or notice.get("discard") is not True
+            self.findings.require(truthful, "notice.discard", "the hop discards what nothing has marked as void")
         else:
             self.findings.scrubbed(notice.get("final_error"))
 

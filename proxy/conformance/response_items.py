@@ -53,6 +53,7 @@ class Item:
     parts: dict[str, list[Text]] = field(default_factory=lambda: {"content": [], "summary": []})
     call: Text = field(default_factory=lambda: Text("call"))
     done: dict[str, Any] | None = None
+    is_taken_back: bool = False  # closed as usual, and voided with a later item
 
     @property
     def kind(self) -> str:
@@ -62,7 +63,14 @@ class Item:
     def is_void(self) -> bool:
         """Contract §7: a restart closes the item with status incomplete and no content."""
         done = self.done or {}
-        return done.get("status") == "incomplete" and done.get("content") == []
+        says_nothing = not done.get("summary") and not done.get("encrypted_content")
+        return done.get("status") == "incomplete" and done.get("content") == [] and says_nothing
+
+    @property
+    def final(self) -> dict[str, Any] | None:
+        """How the finished object must show it: as it was closed, but no words of a message that was taken back."""
+        emptied = self.done is not None and self.is_taken_back and self.kind == "message"
+        return {**self.done, "status": "incomplete", "content": []} if emptied and self.done else self.done
 
     def all_parts(self) -> list[Text]:
         return [*self.parts["content"], *self.parts["summary"]]

@@ -33,6 +33,7 @@ RULES = response_object.RULES | {
     "responses.concatenation": "let every done text, part and item equal what the deltas said",
     "responses.unfinished-item": "send output_item.done for every item before the end",
     "responses.final-output": "let the final output equal the done items, in order",
+    "responses.restart": "void an item (status incomplete, content []) only to answer anew after it, and after no call",
     "responses.done-marker": "send [DONE] at most once and only after the terminal event",
     "responses.after-terminal": "send nothing after the terminal event",
     "responses.no-terminal": "end with exactly one of response.completed, response.incomplete, response.failed",
@@ -86,7 +87,7 @@ class Responses:
         ended = cancelled or self.report.terminal is not None
         self.findings.require(ended, "responses.no-terminal", "the stream ends without a terminal event")
         for item in self.items:
-            if not item.is_void:
+            if not item.is_void and not item.is_taken_back:
                 spoken = [part.text for part in item.parts["content"] if part.kind == "output_text"]
                 self.report.text += "".join(spoken)
                 self.report.reasoning += "".join(part.text for part in item.all_parts() if item.kind == "reasoning")
@@ -145,7 +146,7 @@ class Responses:
     def _finish(self, name: str, response: dict[str, Any]) -> None:
         self.report.terminal, self.report.usage = name, response.get("usage")
         final = response.get("output")
-        done = [item.done for item in self.items if item.done is not None]
+        done = [item.final for item in self.items if item.final is not None]
         if name == "response.failed":
             final_by_id = {str(one.get("id")): one for one in objects(final)}
             same = all(final_by_id.get(str(item.get("id")), item) == item for item in done)
@@ -153,6 +154,8 @@ class Responses:
             for item in self.items:
                 wrong = f"item {item.index} is still open at {name}"
                 self.findings.require(item.done is not None, "responses.unfinished-item", wrong)
+            unsaid = self.items and self.items[-1].is_void and self.items[-1].all_parts()
+            self.findings.require(not unsaid, "responses.restart", f"nothing follows the void item before {name}")
             same = final == done or len(done) < len(self.items)
         self.findings.require(same, "responses.final-output", f"the output of {name} differs from the done items")
 
@@ -160,6 +163,9 @@ class Responses:
         findings = self.findings
         if self.items and self.items[-1].done is None:
             findings.add("responses.item-overlap", f"item {index} is added while item {self.items[-1].index} is open")
+        if self.items and self.items[-1].is_void:
+            self._begin_anew()
+        self.notices.is_void = False
         expected = len(self.items)
         findings.require(index == expected, "responses.output-index", f"output_index is {index}, expected {expected}")
         taken = item.get("id") in [other.added.get("id") for other in self.items]
@@ -184,8 +190,16 @@ class Responses:
             findings.require(was == now, "responses.item-identity", f"{key} of item {index} was {was!r}, now {now!r}")
         closed = done.get("status") != "in_progress"
         findings.require(closed, "responses.item-status", f"item {index} is done with status in_progress")
+        self.notices.is_void = item.is_void
         if item.kind in response_object.ITEMS and not item.is_void:
             self._compare(item, done)
+
+    def _begin_anew(self) -> None:
+        """An item follows a void one: whatever came before was taken back, which a tool call cannot be."""
+        for item in self.items:
+            item.is_taken_back = True
+            is_call = item.kind in ("function_call", "custom_tool_call")
+            self.findings.require(not is_call, "responses.restart", f"item {item.index}, a call, is taken back")
 
     def _compare(self, item: Item, done: dict[str, Any]) -> None:
         """What the deltas built against what output_item.done says."""

@@ -14,6 +14,10 @@ _CHAT = Quirks(
     accepts_strict_tools=False,
     structured_output="json_object",
     stop_maximum=16,
+    # "Chat Prefix Completion (Beta)": guides/chat_prefix_completion; that both models offer it: quick_start/pricing.
+    # Read as copies in public repositories.
+    prefill="prefix",
+    prefill_path="/beta/chat/completions",
 )
 
 # Stateless (docs.rs/openai-interface 0.8.1, responses); honours json_schema (pydantic-ai, the same file).

@@ -35,6 +35,7 @@ _CHAT = Quirks(
     accepts_reasoning_history=True,
     usage_path=("x_groq", "usage"),
     system_role="system",
+    prefill="plain",  # "any text-to-text model powered by Groq": console.groq.com/docs/prefilling
 )
 
 GROQ = Provider(

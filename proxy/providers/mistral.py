@@ -32,6 +32,10 @@ _CHAT = Quirks(
     required_tool_choice="any",
     temperature_maximum=1.5,  # ChatCompletionRequest in mistralai/platform-docs-public, openapi.yaml
     stop_maximum=None,
+    # Without the mark: "Expected last role User or Tool (or Assistant with prefix True)" (QuantumNous/new-api issue
+    # 2858). The text comes back at the head of the answer (SillyTavern issue 2557, vercel/ai pull 3256).
+    prefill="prefix",
+    prefill_echoed=True,
 )
 
 # client/models/createresponserequest.py: store and background may only be false, top_logprobs only 0, truncation only

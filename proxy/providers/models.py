@@ -12,8 +12,8 @@ class Model:
 
     `thinking`: how reasoning is asked for where a budget exists (budget | adaptive), None = no such choice.
     `thinking_off`, `efforts`: see `Quirks`; None = not known. `sampling`:
-    whether temperature, top_p and the like are taken. `accepts_prefill`: a trailing assistant turn is continued.
-    `forces_tools`: a tool choice that demands a call is taken.
+    whether temperature, top_p and the like are taken. `accepts_prefill`: a trailing assistant turn is continued, None =
+    the provider's own word (`Quirks.prefill`) holds. `forces_tools`: a tool choice that demands a call is taken.
     """
 
     prefix: str
@@ -23,7 +23,7 @@ class Model:
     reasoning: bool | None = None
     thinking: Literal["budget", "adaptive"] | None = None
     sampling: Literal["always", "unless_reasoning", "never"] = "always"
-    accepts_prefill: bool = False
+    accepts_prefill: bool | None = None
     forces_tools: bool = True
     thinking_off: Literal["disabled", "between_tools", "never"] | None = None
     efforts: tuple[str, ...] | None = None
@@ -58,6 +58,7 @@ def _adaptive(
         reasoning=True,
         thinking="adaptive",
         sampling="never",
+        accepts_prefill=False,
         forces_tools=forces_tools,
         thinking_off=thinking_off,
     )
@@ -84,13 +85,14 @@ def _claude_4_6(prefix: str) -> Model:
         image_input=True,
         reasoning=True,
         thinking="adaptive",
+        accepts_prefill=False,
         thinking_off="disabled",
         efforts=("low", "medium", "high", "max"),
     )
 
 
-def _other(prefix: str, window: int, *, image_input: bool | None = None, reasoning: bool = True) -> Model:
-    return Model(prefix, window, None, image_input=image_input, reasoning=reasoning)
+def _other(prefix: str, window: int, *, image_input: bool | None = None, accepts_prefill: bool | None = None) -> Model:
+    return Model(prefix, window, None, image_input=image_input, reasoning=True, accepts_prefill=accepts_prefill)
 
 
 # Windows: genai-prices 0.2.3; where it rounds (gpt-4.1, gpt-5.5) or is silent, as the output limits and images: litellm
@@ -133,7 +135,8 @@ _OPENAI = (
 # pydantic-ai 2.68.0, profiles/anthropic.py (measured). Images: litellm 1.109.1, for 5.2 that of 5.1.
 # Thinking off: the vendor's build-with-claude/thinking-troubleshooting up to Opus 5, its migration and what's-new pages
 # for 5.5 (Haiku 5.5: third parties' pages only). Effort words of 4.6: the vendor's build-with-claude/effort.
-# Prefill: accepted up to 4.5, a 400 from 4.6 on (litellm 1.109.1; anthropics/claude-code issue 52433).
+# Prefill: accepted up to 4.5, a 400 from 4.6 on (litellm 1.109.1; anthropics/claude-code issue 52433; measured in
+# router-for-me/CLIProxyAPI issue 5319).
 _ANTHROPIC = (
     _adaptive("claude-fable-5", thinking_off="never"),
     _adaptive("claude-fable-5-1", forces_tools=False, thinking_off="never"),
@@ -156,7 +159,8 @@ _ANTHROPIC = (
 )
 
 # Windows: genai-prices 0.2.3. Images: litellm 1.109.1, of gpt-oss-120b (and so of its smaller sibling)
-# anomalyco/models.dev, models/openai.
+# anomalyco/models.dev, models/openai. gpt-oss: its prompt is built message by message, so that a last one of the
+# assistant is closed, not continued (vllm-project/vllm, renderers/online_renderer.py, _make_request_with_harmony).
 _OTHERS = (
     _other("grok-4.7", 500_000, image_input=True),
     _other("grok-4.6", 500_000, image_input=True),
@@ -166,8 +170,8 @@ _OTHERS = (
     _other("deepseek-flash", 1_000_000, image_input=True),
     _other("mistral-large-4", 1_048_576),
     _other("mistral-small-2603", 262_144),
-    _other("gpt-oss-120b", 131_072, image_input=False),
-    _other("gpt-oss-20b", 131_072, image_input=False),
+    _other("gpt-oss-120b", 131_072, image_input=False, accepts_prefill=False),
+    _other("gpt-oss-20b", 131_072, image_input=False, accepts_prefill=False),
     _other("kimi-k3", 1_040_000),
     _other("qwen3.8-27b", 131_072),
     _other("qwen-3.8-27b", 65_536),
@@ -217,6 +221,8 @@ def quirks_of(model: str, quirks: Quirks) -> Quirks:
         quirks = replace(quirks, thinking=facts.thinking, thinking_off=facts.thinking_off)
     if facts.efforts is not None:
         quirks = replace(quirks, efforts=facts.efforts)
+    if facts.accepts_prefill is not None and facts.accepts_prefill != (quirks.prefill is not None):
+        quirks = replace(quirks, prefill="plain" if facts.accepts_prefill else None)
     if not facts.forces_tools:
         quirks = replace(quirks, required_tool_choice=None)
     return quirks

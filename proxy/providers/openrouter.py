@@ -10,6 +10,8 @@ _CHAT = Quirks(
     reasoning_field="reasoning",  # guides/best-practices/reasoning-tokens
     accepts_reasoning_history=True,
     system_role="system",
+    # "Assistant Prefill" (api_reference/overview) is passed on to whoever serves the model, and some of those refuse it
+    # (aj47/SpeakMCP pull 1037): so `prefill` is left to the operator.
 )
 
 # Stateless: store true and previous_response_id are refused (api_reference/responses/overview).

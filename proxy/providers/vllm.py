@@ -9,6 +9,8 @@ _CHAT = Quirks(
     max_tokens_parameter="max_tokens",
     system_role="system",
     stop_maximum=None,
+    # vllm/entrypoints/openai/chat_completion/protocol.py; the messages endpoint has no such member and starts anew.
+    prefill="continue_final_message",
 )
 
 VLLM = Provider(

@@ -11,7 +11,7 @@ from proxy.wire.decoder import Step
 
 class Told(IntEnum):
     NOTHING = 0  # any status may still be chosen
-    HEADERS = 1  # opening events, pings, notices: the candidate may change, saying so
+    HEADERS = 1  # opening events, pings, notices, void content: the candidate may change, saying so
     CONTENT = 2  # only more of the same answer, or a failure
     THE_END = 3  # nothing
 
@@ -29,11 +29,12 @@ class Downstream:
         self.told = _NOTHING
 
     def open(self) -> bytes:
-        """Tell the client that an answer is coming; no effect if it knows."""
+        """Tell the client that an answer is coming, if only by a ping where the wire has no opening; no effect if it
+        knows."""
         if self.told is not _NOTHING:
             return b""
         self.told = _HEADERS
-        return self._encoder.opening()
+        return self._encoder.opening() or self._encoder.ping()
 
     def notice(self, notice: Hop | Exhausted) -> bytes:
         """A fallback notice; kept by the encoder until the opening events are out."""
@@ -42,6 +43,18 @@ class Downstream:
     def commit(self, writer: Writer) -> None:
         """An attempt reached its commit point: from here on `writer` speaks."""
         self._writer = writer
+
+    def resume(self, text: str, block: int) -> bytes:
+        """The answer broke and goes on by somebody else: what the wire needs for that. `text`: what was said of the
+        one text that is open, which goes on as canonical block `block`."""
+        return b"" if self.told is _THE_END else self._encoder.resume(text, block)
+
+    def restart(self, hop: Hop) -> bytes:
+        """All that was sent is void: the candidate may change, and `hop` says to whom."""
+        if self.told is _THE_END:
+            return b""
+        self.told = _HEADERS
+        return self._encoder.restart(hop)
 
     def write(self, steps: list[Step]) -> bytes:
         if self.told is _THE_END or self._writer is None:

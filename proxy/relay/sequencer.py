@@ -11,8 +11,9 @@ class Sequencer:
 
     __slots__ = ("_current", "_waiting")
 
-    def __init__(self) -> None:
-        self._current: int | None = None
+    def __init__(self, is_open: int | None = None) -> None:
+        """`is_open`: a block that somebody else opened, and that goes on."""
+        self._current = is_open
         self._waiting: dict[int, list[Event]] = {}
 
     def sequence(self, events: list[Event]) -> list[Event]:

@@ -51,12 +51,19 @@ class Objection(NamedTuple):
 
 
 class UpstreamError(NamedTuple):
-    """The error in a provider's body, unscrubbed; all members empty when the body has no error in it."""
+    """The error in a provider's body, unscrubbed; all members empty when the body has no error in it.
+
+    `status`: the HTTP status the body names, if it does; `wait`: how long it asks to wait, as it says it.
+    `is_formal`: in the form of this wire's errors; a mere text tells what happened, but not whose fault it is.
+    """
 
     message: str = ""
     code: str = ""
     type: str = ""
     param: str | None = None
+    status: int | None = None
+    wait: str = ""
+    is_formal: bool = True
 
     def __bool__(self) -> bool:
         return bool(self.message or self.code or self.type)
@@ -67,6 +74,10 @@ class Encoder(Protocol):
 
     `opening` is idempotent and comes first in every stream, by itself if need be. Notices given before the opening
     are written right after it. After `fail` or a terminal event nothing more is written.
+
+    An answer that broke may go on by another provider (contract §7): `resume` or `restart`, at any frame boundary, any
+    number of times. Whoever wrote so far, `encode` writes from there on, and never `relay` again. What a client sees is
+    told in docs/midstream.md and in each vocabulary's methods.
     """
 
     interleaves: bool  # whether blocks may overlap on this wire; otherwise events arrive sequenced
@@ -83,6 +94,18 @@ class Encoder(Protocol):
     def relay(self, steps: Sequence[Step]) -> bytes:
         """Frames of this very vocabulary, unchanged but for the rewrites of contract §4. A step whose events end in
         `Failed` is not written (see `fail`)."""
+
+    def resume(self, text: str, block: int) -> bytes:
+        """The one text block that was open, of which the client was told `text`, goes on as block `block`: nothing is
+        said twice, ids, indexes and numbers go on, and what the end repeats is the whole. The successor's events follow
+        as they are, its `Opened` of that block included; its citations count from the beginning of its own words. Where
+        the block's end is on the wire already, its words become a block of their own right after. Usage told so far
+        stands until a later report; hops are told by `notice`."""
+
+    def restart(self, hop: Hop) -> bytes:
+        """Everything that was sent is void: the mark that says so, then `hop` (its `discard` is true) in the mode of
+        `Head.notices`. The answer that follows is written as a first one is, under the same ids and in the next free
+        places; usage and reasons of what is void are forgotten."""
 
     def fail(self, error: ProxyError) -> bytes:
         """The vocabulary's in-stream failure, after the opening if that is not out yet."""
@@ -104,6 +127,7 @@ class Downstream(Protocol):
     always_streams: bool  # whether it has no non-streaming form
     error_content_type: str
     read_like: str  # the vocabulary whose requests it answers: its own name, unless it is an answer format only
+    tells_discards: bool  # whether all its clients know what it means that what they have is void
 
     def read_request(self, body: dict[str, Any]) -> Request: ...
     def encoder(self, head: Head) -> Encoder: ...

@@ -25,7 +25,6 @@ from proxy.errors import (
     UpgradeRequired,
     http_status,
 )
-from proxy.wire.codec import UpstreamError
 
 _REQUEST = "invalid_request_error"
 # error class -> (type, code); looked up along the class's ancestors, so a later class is right by inheritance.
@@ -64,33 +63,3 @@ def error_object_body(error: ProxyError, request_id: str) -> dict[str, Any]:
 
 def error_object_status(error: ProxyError) -> int:
     return http_status(error)
-
-
-def read_error_object(body: dict[str, Any]) -> UpstreamError:
-    """The error a provider's body reports; an empty one if it reports none. Tolerates `error` as a bare string, numeric
-    codes, and servers and gateways that put `message` (or `detail`) at the top. Anything else is no word to repeat."""
-    inner = body.get("error")
-    if isinstance(inner, str) and inner:
-        return UpstreamError(inner)
-    listed = body.get("detail")
-    if inner is None and isinstance(listed, list) and listed and isinstance(listed[0], dict):
-        # The validation errors of servers built with FastAPI (its docs, `tutorial/handling-errors.md`).
-        place = listed[0].get("loc")
-        param = ".".join(str(step) for step in place if _is_word(step)) if isinstance(place, list) else None
-        said = listed[0].get("msg")
-        return UpstreamError(str(said) if _is_word(said) else "invalid request", param=param)
-    if not isinstance(inner, dict):
-        inner = body if isinstance(body.get("message") or body.get("detail"), str) and "id" not in body else {}
-    message = inner.get("message") or inner.get("detail")
-    code = inner.get("code")
-    param = inner.get("param")
-    return UpstreamError(
-        str(message) if _is_word(message) else "",
-        str(code) if _is_word(code) else "",
-        inner["type"] if isinstance(inner.get("type"), str) and inner["type"] != "error" else "",
-        param if isinstance(param, str) else None,
-    )
-
-
-def _is_word(value: Any) -> bool:
-    return isinstance(value, (str, int, float)) and not isinstance(value, bool)

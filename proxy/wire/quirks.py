@@ -52,6 +52,13 @@ class Quirks:
     output_maximum: int | None = None
     # How many stop sequences fit; None = no limit known. 0 = none at all.
     stop_maximum: int | None = 4
+    # How an assistant's message is sent last so that the model goes on with it: as it is, marked `prefix: true`, or
+    # with continue_final_message. None = not known to be gone on with. Written for continuations only.
+    prefill: Literal["plain", "prefix", "continue_final_message"] | None = None
+    # Where alone that is taken, when elsewhere than the rest: a path relative to the base URL.
+    prefill_path: str | None = None
+    # The answer may begin with the very text it was to go on with; it is cut off.
+    prefill_echoed: bool = False
 
 
 STANDARD = Quirks()

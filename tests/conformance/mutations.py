@@ -118,6 +118,12 @@ put("notice.fields", responses.exhausted, "segue:fallback_exhausted", "attempts.
 put("notice.hop", responses.fallback, "segue:fallback_start", "from_model", "gpt@first", 1)
 put("notice.hop", others.domain_fallback, 2, "from_model", "gpt@first")
 
+put("notice.discard", responses.fallback, "segue:fallback_start", "discard", True)
+insert("notice.discard", others.chat_text, 2, note('segue {"type":"segue:fallback_start","from_model":"a","to_model":'
+       '"b","reason":"unknown","attempt":1,"discard":true,"elapsed_ms":1}'))  # fmt: skip
+insert("notice.discard", others.messages_text, 4, say("segue:fallback_start", **{**responses.HOP, "discard": True}))
+swap("notice.discard", others.messages_restart, 7, 8)
+
 # Responses: events and their order
 rename("responses.event-name", responses.text, 4, None)
 rename("responses.event-name", responses.text, 4, "response.output_text.done")
@@ -211,6 +217,14 @@ put("responses.final-output", responses.text, "response.completed", "response.ou
 put("responses.final-output", responses.text, "response.completed", "response.output.0.content.0.text", "other")
 put("responses.final-output", responses.void_item, "response.completed", "response.output.0.status", "completed")
 
+said = responses.message(0, "completed", responses.text_part("Hel"))
+put("responses.final-output", responses.void_message, "response.completed", "response.output.0", said)
+raw("responses.restart", render(responses.whole(responses.voided(0, *responses.spoken(0, "Hel")[:3]))))
+raw("responses.restart", render(responses.whole(
+    responses.called(0, responses.CALLS[0], "{}"), responses.voided(1, *responses.spoken(1, "Hel")[:3]),
+    responses.spoken(2, "Hello"),
+)))  # fmt: skip
+
 # Responses: the object
 for member in set(responses.response("completed")) - {
     "id",
@@ -290,6 +304,17 @@ swap("chat.usage-chunk", others.chat_text, 3, 4)
 put("chat.usage-chunk", others.chat_text, 3, "usage", others.CHAT_USAGE)
 insert("chat.usage-chunk", others.chat_text, 5, others.chunk(None, usage=others.CHAT_USAGE))
 insert("chat.empty-choices", others.chat_text, 1, others.chunk(None))
+put("chat.restart", others.text_completion_restart, 1, "choices.0.text", "void")
+put("chat.restart", others.text_completion_restart, 1, "segue.fallback_start.discard", False)
+put("chat.restart", others.text_completion_restart, 1, "segue.fallback_start.reason", "bad_luck")
+put("chat.restart", others.chat_restart, 2, "choices.0.delta.content", "Hello")
+insert("chat.restart", others.chat_restart, 2, others.chunk({}, "stop"))
+breaks("chat.restart", others.chat_tools)(
+    lambda events: [*events[:2], others.chat_restart()[2], others.chunk({}, "stop"), events[-1]]
+)
+breaks("chat.restart", others.chat_restart_of_two)(
+    lambda events: [*events[:2], others.chat_restart()[2], events[3], events[5], events[-1]]
+)
 put("chat.error", others.chat_broken, 1, "error", "broken")
 put("chat.error", others.chat_broken, 1, "error.param", ABSENT)
 insert("chat.after-terminal", others.chat_broken, 2, bare("[DONE]"))
@@ -329,6 +354,15 @@ put("messages.stop-reason", others.messages_tools, -2, "delta.stop_reason", "end
 put("messages.usage", others.messages_text, 0, "message.usage.input_tokens", ABSENT)
 put("messages.usage", others.messages_text, 6, "usage.output_tokens", None)
 put("messages.usage", others.messages_text, 6, "usage.input_tokens", ABSENT)
+put("messages.restart", others.messages_restart_between, 5, "segue.void", False)
+breaks("messages.restart", others.messages_restart_between)(lambda events: [*events[:6], *events[-2:]])
+breaks("messages.restart", others.messages_tools)(
+    lambda events: [
+        *[event for event in events[:-2] if event.payload.get("index") != 2],
+        *[others.text_block(2)[0], others.void_stop(2), *others.text_block(3, "Hello")],
+        *others.message_end("end_turn"),
+    ]
+)
 put("messages.error", others.messages_broken, 3, "error.type", "server_error")
 put("messages.error", others.messages_broken, 3, "error.message", ABSENT)
 insert("messages.after-terminal", others.messages_text, 8, say("ping"))

@@ -70,6 +70,35 @@ def chat_fallback_events() -> list[Event]:
     return [Event("segue:fallback_start", dict(HOP)), *chat_text()]
 
 
+def restart_mark() -> dict[str, Any]:
+    return {"fallback_start": {**HOP, "discard": True}}
+
+
+def chat_restart() -> list[Event]:
+    """What was said is void, thoughts included; a comment says so too."""
+    void = [chunk({"role": "assistant", "reasoning_content": "Hm."}), chunk({"content": "Hel"})]
+    again = chunk({"role": "assistant", "content": ""}, segue=restart_mark())
+    told = note("segue " + json.dumps(restart_mark()["fallback_start"]))
+    return [*void, again, told, chunk({"content": "Hello"}), chunk({}, "stop"), bare("[DONE]")]
+
+
+def chat_restart_of_two() -> list[Event]:
+    """Both choices begin anew in one chunk."""
+    events = chat_two_choices()
+    again = chunk({"role": "assistant", "content": ""}, segue=restart_mark())
+    again.payload["choices"].append({**again.payload["choices"][0], "index": 1})
+    said = [chunk({"content": "c"}), chunk({"content": "d"}, index=1)]
+    return [*events[:2], again, *said, *events[2:]]
+
+
+def text_completion_restart() -> list[Event]:
+    events = text_completion()
+    again = copy.deepcopy(events[0])
+    again.payload["choices"][0]["text"] = ""
+    again.payload["segue"] = restart_mark()
+    return [events[0], again, *events]
+
+
 def text_completion() -> list[Event]:
     head = {"id": "cmpl-1", "object": "text_completion", "created": 1_790_000_000, "model": "gpt"}
     said = [{"index": 0, "text": "Once ", "finish_reason": None}, {"index": 0, "text": "upon", "finish_reason": "stop"}]
@@ -153,6 +182,24 @@ def messages_fallback() -> list[Event]:
     return [note("segue " + json.dumps(HOP)), *messages_text()]
 
 
+def void_stop(index: int) -> Event:
+    return say("content_block_stop", index=index, segue={"void": True})
+
+
+def messages_restart() -> list[Event]:
+    """What was said is void, with the thoughts before it; an event says so too."""
+    thought = messages_thinking()[1:5]
+    told = say("segue:fallback_start", **{**HOP, "discard": True})
+    void = [*thought, *text_block(1, "Hel")[:-1], void_stop(1), told]
+    return [message_start(), *void, *text_block(2, "Hello"), *message_end("end_turn")]
+
+
+def messages_restart_between() -> list[Event]:
+    """No block was open: an empty one is put in to say so."""
+    void = [*text_block(0, "Hel"), text_block(1)[0], void_stop(1)]
+    return [message_start(), *void, *text_block(2, "Hello"), *message_end("end_turn")]
+
+
 def started() -> Event:
     return Event("stream_started", {"request_id": "r-1", "message_id": "m-1", "is_new_turn": True})
 
@@ -202,13 +249,16 @@ def domain_error_only() -> list[Event]:
     return [Event("error", {"code": "quota_exceeded", "message": "The day is used up.", "quota_scope": "tokens"})]
 
 
-_CHAT = (chat_text, chat_tools, chat_reasoning, chat_two_choices, chat_broken, chat_fallback, chat_fallback_events)
+_CHAT = (
+    chat_text, chat_tools, chat_reasoning, chat_two_choices, chat_broken, chat_fallback, chat_fallback_events,
+    chat_restart, chat_restart_of_two,
+)  # fmt: skip
 _MESSAGES = (
     messages_text, messages_tools, messages_thinking, messages_unsigned_thinking, messages_citation, messages_cut_tool,
-    messages_broken, messages_fallback,
+    messages_broken, messages_fallback, messages_restart, messages_restart_between,
 )  # fmt: skip
 _DOMAIN = (domain_text, domain_tool, domain_fallback, domain_restart, domain_exhausted, domain_error_only)
 
-GOOD_CHAT = {sample.__name__: sample for sample in (*_CHAT, text_completion)}
+GOOD_CHAT = {sample.__name__: sample for sample in (*_CHAT, text_completion, text_completion_restart)}
 GOOD_MESSAGES = {sample.__name__: sample for sample in _MESSAGES}
 GOOD_DOMAIN = {sample.__name__: sample for sample in _DOMAIN}

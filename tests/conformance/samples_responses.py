@@ -249,16 +249,42 @@ def exhausted() -> list[Event]:
     return whole(told, status="failed", error=error)
 
 
+def voided(index: int, *before: Event) -> list[Event]:
+    """A message taken back while it was open; `before`: its events so far, none = it was opened for that."""
+    added = say("response.output_item.added", output_index=index, item=message(index, "in_progress"))
+    void = say("response.output_item.done", output_index=index, item=message(index, "incomplete"))
+    return [*(before or [added]), void]
+
+
 def void_item() -> list[Event]:
     """A restart: the first item is void, the next one counts."""
-    void = say("response.output_item.done", output_index=0, item=message(0, "incomplete"))
-    return whole([*spoken(0, "Hel")[:3], void], spoken(1, "Hello"))
+    return whole(voided(0, *spoken(0, "Hel")[:3]), spoken(1, "Hello"))
+
+
+def void_item_told() -> list[Event]:
+    """The same after closed reasoning, which stays; the hop says so too."""
+    discarded = say("segue:fallback_start", **{**HOP, "discard": True})
+    return whole(reasoned(0, "Hm."), voided(1, *spoken(1, "Hel")[:3]), [discarded], spoken(2, "Hello"))
+
+
+def void_reasoning() -> list[Event]:
+    """A restart amid the thoughts."""
+    item = {"type": "reasoning", "id": "rs_0", "summary": [], "content": [], "status": "incomplete"}
+    void = say("response.output_item.done", output_index=0, item=item)
+    return whole([*reasoned(0, "I looked")[:3], void], spoken(1, "Hello"))
+
+
+def void_message() -> list[Event]:
+    """A restart after the message was closed: another one is put in to say so, and the finished object has neither."""
+    events = whole(spoken(0, "Hel"), voided(1), spoken(2, "Hello"))
+    named(events, "response.completed").payload["response"]["output"][0] |= {"status": "incomplete", "content": []}
+    return events
 
 
 GOOD = {
     sample.__name__: sample
     for sample in (
         text, tools, custom_tool, reasoning, refusal, citation, fallback, fallback_in_comments, length,
-        length_amid_arguments, failed, exhausted, void_item,
+        length_amid_arguments, failed, exhausted, void_item, void_item_told, void_reasoning, void_message,
     )
 }  # fmt: skip

@@ -2,17 +2,25 @@
 import OpenAI from 'openai';
 import { forEveryRoute, scenario, tell } from './scenario.mjs';
 
-const client = new OpenAI({ baseURL: `${scenario.url}/v1`, apiKey: scenario.key });
+const client = new OpenAI({
+  baseURL: `${scenario.url}/v1`,
+  apiKey: scenario.key,
+  defaultHeaders: scenario.headers,
+});
 const messages = [{ role: 'user', content: 'Hi there' }];
 
 const calls = (message) => (message.tool_calls ?? []).map((call) => [call.function.name, call.function.arguments]);
 
+// `kept`: what is left for a program that knows the chunk which takes back everything before it.
 async function iterated(question) {
   let text = '';
+  let kept = '';
   for await (const chunk of await client.chat.completions.create({ ...question, stream: true })) {
+    if (chunk.segue?.fallback_start) kept = '';
     text += chunk.choices[0].delta.content ?? '';
+    kept += chunk.choices[0].delta.content ?? '';
   }
-  return text;
+  return { iterated: text, kept };
 }
 
 tell(
@@ -24,7 +32,7 @@ tell(
     const [choice] = accumulated.choices;
     return {
       created: created.message.content,
-      iterated: await iterated(question),
+      ...(await iterated(question)),
       accumulated: choice.message.content,
       finish: [created.finish_reason, choice.finish_reason],
       calls: [calls(created.message), calls(choice.message)],

@@ -1,5 +1,5 @@
 // What every script here shares: the scenario comes as JSON in the first argument, the outcome goes to stdout as JSON.
-// scenario: {url, key, routes: [name, …], tools: […]}
+// scenario: {url, key, routes: [name, …], headers: {…}, tools: […]}
 
 export const scenario = JSON.parse(process.argv[2]);
 

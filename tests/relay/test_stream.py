@@ -103,6 +103,15 @@ def test_opening_is_told_once():
     assert (once.open(), once.open(), once.told) == (b"opening;", b"", Told.HEADERS)
 
 
+def test_p06_a_wire_without_an_opening_opens_with_a_ping():
+    class Mute(Scribe):
+        def opening(self) -> bytes:
+            return b""
+
+    mute = Downstream(Mute())
+    assert (mute.open(), mute.open(), mute.told) == (b"ping;", b"", Told.HEADERS)
+
+
 def test_nothing_is_written_before_the_commit_or_after_the_end():
     early = downstream(Told.HEADERS)
     assert early.write([TEXT]) == b""

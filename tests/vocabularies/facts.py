@@ -45,13 +45,17 @@ def of_document(vocabulary: str, body: Json) -> Facts:
 
 def of_stream(vocabulary: str, stream: bytes) -> Facts:
     """The stream's content, folded the way that vocabulary's clients do it."""
+    return of_frames(vocabulary, payloads(stream))
+
+
+def of_frames(vocabulary: str, frames: list[Json]) -> Facts:
     fold: dict[str, Callable[[list[Json]], Facts]] = {
         "responses": lambda frames: _response(frames[-1]["response"]),
         "chat": lambda frames: _completion(_folded_chunks(frames)),
         "messages": lambda frames: _message(_folded_message(frames)),
         "domain": _domain,
     }
-    return fold[vocabulary](payloads(stream))
+    return fold[vocabulary](frames)
 
 
 def expected(truth: Answer) -> tuple[str, list[tuple[str, Any]]]:

@@ -30,6 +30,7 @@ from proxy.vocabularies.chat.schema import CHUNK, DONE, OBJECT, PROSE, Choice, C
 from proxy.vocabularies.chat.usage import read_usage
 from proxy.wire.codec import Peer
 from proxy.wire.decoder import BROKEN_FRAME
+from proxy.wire.reported import is_error
 from proxy.wire.sse import Frame, split_run
 
 # Beyond OpenAI's five: model_length and error (mistralai/client-python, `client/models/chatcompletionchoice.py`; error
@@ -300,7 +301,7 @@ class ChatReader:
 
 def read_document(body: dict[str, Any], peer: Peer) -> list[Event]:
     """A whole answer as the events of a stream."""
-    if body.get("error") or body.get("object") == "error":
+    if body.get("error") or is_error(body):
         return [reported_failure(body)]
     if not body.get("choices"):
         return [Failed(FaultKind.MALFORMED, "the answer has no choices")]
@@ -312,7 +313,7 @@ def read_document(body: dict[str, Any], peer: Peer) -> list[Event]:
 
 def _foreign(frame: Frame, whole: dict[str, Any]) -> Event:
     """A frame that is no chunk: an error object without a wrapping, or something only its sender knows."""
-    if whole.get("object") == "error":
+    if is_error(whole):
         return reported_failure(whole)
     return Foreign(frame.event.decode("utf-8", "replace") or str(whole.get("object") or whole.get("type") or ""))
 

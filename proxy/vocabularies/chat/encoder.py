@@ -34,6 +34,7 @@ _PROSE = {
     BlockKind.RAW_REASONING: b"reasoning_content",
 }
 _CALLS = (BlockKind.TOOL_CALL, BlockKind.CUSTOM_CALL)
+_REASONING = (BlockKind.REASONING, BlockKind.RAW_REASONING)
 _encode = ENCODER.encode
 
 
@@ -51,6 +52,8 @@ class ChatEncoder:
         # Where each reasoning block lies in its choice's reasoning_content: [choice, start, end].
         self._thoughts: dict[int, list[int]] = {}
         self._counts: dict[tuple[int, str], int] = {}
+        # The resumed block, if there is one: how many characters of its text were said before it began.
+        self._before: dict[int, int] = {}
         self._usage = Usage()
 
     def opening(self) -> bytes:
@@ -61,6 +64,37 @@ class ChatEncoder:
 
     def relay(self, steps: Sequence[Step]) -> bytes:
         return self._relay.write(steps)
+
+    def resume(self, text: str, block: int) -> bytes:
+        """More chunks of the same id and choice follow. A finish_reason that came before the break was held back; words
+        that came with it are sent now."""
+        stream, relay = self._stream, self._relay
+        if stream.ended:
+            return b""
+        cited = self._counts.get((0, "annotations"), 0) + relay.cited
+        wire = stream.opening() + relay.let_go()
+        self._begin_anew(self._usage.merged(relay.usage))
+        self._counts[0, "annotations"] = cited
+        self._before[block] = len(text)
+        self._write_into(Opened(block, BlockKind.TEXT))
+        return wire
+
+    def restart(self, hop: Hop) -> bytes:
+        """The void mark is a chunk with the member `segue: {fallback_start: …}`, in which each choice that has begun
+        has the delta {role: assistant, content: ""}: whoever folds chunks starts again with this one."""
+        stream = self._stream
+        if stream.ended:
+            return b""
+        opening = stream.opening()
+        self._begin_anew(Usage())
+        return opening + stream.void(hop) + stream.notice(hop)
+
+    def _begin_anew(self, usage: Usage) -> None:
+        """Forget the blocks so far; `usage`: what stands."""
+        self._relay = Relay(self._stream)
+        for memory in (self._frames, self._opened, self._thoughts, self._counts, self._before):
+            memory.clear()
+        self._usage = usage
 
     def fail(self, error: ProxyError) -> bytes:
         return self._stream.fail(error)
@@ -105,7 +139,8 @@ class ChatEncoder:
                 self._say(opened.choice, {"reasoning_details": [entry]}, out)
             case Cited() if event.block in self._opened:
                 opened = self._opened[event.block]
-                if (cited := annotation(event.citation)) is not None:
+                found = event.citation.moved(self._before.get(event.block, 0))
+                if (cited := annotation(found)) is not None:
                     # The index is what lets the official accumulators tell entries of a list apart.
                     entry = {"index": self._next(opened.choice, "annotations"), **cited}
                     self._say(opened.choice, {"annotations": [entry]}, out)
@@ -116,24 +151,34 @@ class ChatEncoder:
 
     def _open(self, event: Opened, out: list[bytes]) -> None:
         stream, choice = self._stream, event.choice
+        if event.block in self._before:
+            return  # `resume` has it open already
         out.append(stream.opening())
         if choice not in stream.spoken:
             out.append(stream.role(choice))
+        if event.kind in _CALLS:
+            index = self._next(choice, "calls")
+            self._begin_call(event, index, out)
+            self._write_into(event, index)
+        else:
+            self._write_into(event)
+            # Once an answer was resumed nobody knows how much of its reasoning_content there is.
+            if event.kind in _REASONING and not self._before:
+                start = max((end for other, _, end in self._thoughts.values() if other == choice), default=0)
+                self._thoughts[event.block] = [choice, start, start]
+
+    def _write_into(self, event: Opened, index: int = 0) -> None:
+        """Make the frame that the block's deltas go into; `index`: of a call. A hosted tool has no form here."""
         self._opened[event.block] = event
         if event.kind in _PROSE:
             before, after = b'{"%b":' % _PROSE[event.kind], b"}"
-            if event.kind in (BlockKind.REASONING, BlockKind.RAW_REASONING):
-                start = max((end for other, _, end in self._thoughts.values() if other == choice), default=0)
-                self._thoughts[event.block] = [choice, start, start]
         elif event.kind in _CALLS:
-            index = self._next(choice, "calls")
-            self._begin_call(event, index, out)
             wrapping = b'"custom":{"input":' if event.kind is BlockKind.CUSTOM_CALL else b'"function":{"arguments":'
             before, after = b'{"tool_calls":[{"index":%d,%b' % (index, wrapping), b"}}]}"
         else:
-            return  # a hosted tool has no form here
+            return
         mark = b"\x00"
-        head, _, tail = frame_bytes(stream.delta(choice, before + mark + after)).partition(mark)
+        head, _, tail = frame_bytes(self._stream.delta(event.choice, before + mark + after)).partition(mark)
         self._frames[event.block] = (head, tail)
 
     def _begin_call(self, event: Opened, index: int, out: list[bytes]) -> None:

@@ -14,6 +14,8 @@ def objections(request: Request, peer: Peer) -> list[Objection]:
     is_forced = choice is not None and (choice.mode in _FORCED or choice.required)
     if is_forced and peer.quirks.required_tool_choice is None:
         found.append(Objection("tool_choice", "the provider cannot be made to call a tool"))
+    if request.continuation is not None and peer.quirks.prefill is None:
+        found.append(Objection("messages", "the model is not known to go on with an answer"))
     if request.vocabulary == "chat":
         return found
     found += [Objection(name, f"{name}: {COLUMN[name].note}") for name in unmet(request.parameters, COLUMN)]

@@ -7,6 +7,7 @@ from proxy.canonical.origin import is_tagged
 from proxy.canonical.request import Request, Thinking
 from proxy.vocabularies.chat import details
 from proxy.vocabularies.chat.message_writer import fitted
+from proxy.vocabularies.chat.prefill import ask_to_go_on
 from proxy.vocabularies.chat.request_writer import Members, ask_for_stream, fit_output, fit_parameters
 from proxy.wire.codec import Outgoing, Peer
 from proxy.wire.effort import nearest
@@ -41,6 +42,8 @@ def patch_request(request: Request, peer: Peer) -> Outgoing:
         warnings += fit_output(request.output, quirks, members)
     if request.stream:
         ask_for_stream(members, quirks)
+    if request.continuation is not None:
+        ask_to_go_on(request.continuation, quirks, members)
     return Outgoing(members, warnings)
 
 

@@ -5,14 +5,15 @@ A frame that only carries text costs two substring replacements; whatever else a
 
 from collections.abc import Sequence
 
-from proxy.canonical.events import Delta, Event, Failed, Finished, Signed, UsageReported
+from proxy.canonical.events import Cited, Delta, Event, Failed, Finished, Signed, UsageReported
+from proxy.canonical.usage import Usage
 from proxy.vocabularies.chat import spans
 from proxy.vocabularies.chat.calls import CallTable
 from proxy.vocabularies.chat.fragments import call_edits, detail_edits
-from proxy.vocabularies.chat.schema import CHUNK, ENCODER, Choice, Chunk
+from proxy.vocabularies.chat.schema import CHUNK, ENCODER, OBJECT, Choice, Chunk
 from proxy.vocabularies.chat.spans import Edit, Span
 from proxy.vocabularies.chat.stream import ChatStream, finish_reason
-from proxy.vocabularies.chat.usage import written_usage
+from proxy.vocabularies.chat.usage import read_usage, written_usage
 from proxy.wire.decoder import Step, apart
 from proxy.wire.sse import frame_bytes
 
@@ -23,18 +24,20 @@ _IDENTITY = {"id", "model", "created"}
 
 
 class Relay:
-    """Invariant: the frame that may turn out to be the last (a finish or the usage) is held back in `_held`, because
-    the account goes into the last one."""
+    """Invariant: frames that may turn out to be the last (a finish, then the usage) are held back in `_held`: the
+    account goes into the very last one, and an answer that breaks behind its finish may yet go on. `cited`: how many
+    annotations went through."""
 
     def __init__(self, stream: ChatStream) -> None:
+        self.cited = 0
         self._stream = stream
         # What stands in every chunk of this provider, and ours for it: the beginning up to id and model, or, where
         # the choices come first, each of the members by itself.
         self._beginning: tuple[bytes, bytes] | None = None
         self._learned: list[tuple[bytes, bytes]] = []
         self._calls: dict[int, CallTable] = {}
-        self._held: bytes | None = None
-        self._held_usage = False
+        self._held: list[bytes] = []
+        self._held_usage = False  # whether the last of them is the usage
         self._usage: bytes | None = None
         self._finished: set[int] = set()
 
@@ -57,7 +60,7 @@ class Relay:
     def _run(self, step: Step, out: list[bytes]) -> None:
         """A run of frames that only carry text: all beginnings replaced at once, if each stands there beyond doubt."""
         run = step.run
-        if self._beginning is not None and self._held is None:
+        if self._beginning is not None and not self._held:
             theirs, ours = self._beginning
             begin, skip = _DATA + ours, len(_DATA) + len(theirs)
             if len(step.events) == 1:
@@ -74,7 +77,7 @@ class Relay:
 
     def _quick(self, text: bytes) -> bytes | None:
         """The frame with what was learned replaced; None unless it stands there beyond doubt."""
-        if not self._learned or self._held is not None or (_TOOL_CALLS in text and not self._is_plain_call(text)):
+        if not self._learned or self._held or (_TOOL_CALLS in text and not self._is_plain_call(text)):
             return None
         renamed = self._renamed(text)
         if renamed is not None:
@@ -112,7 +115,12 @@ class Relay:
     def _frame(self, text: bytes, chunk: Chunk, events: list[Event], out: list[bytes]) -> None:
         choices = chunk.choices or []
         silent = not any(map(_says_something, choices))
-        reported = [event.usage for event in events if type(event) is UsageReported]
+        reported: list[Usage] = []
+        for event in events:
+            if type(event) is UsageReported:
+                reported.append(event.usage)
+            elif type(event) is Cited:
+                self.cited += 1
         reports_usage = bool(reported) and chunk.usage is not None
         if reported and chunk.usage is None:  # some providers tell it elsewhere, where no client looks
             self._usage = ENCODER.encode(written_usage(reported[-1]))
@@ -130,15 +138,16 @@ class Relay:
             else:
                 written = self._edited(text, choices, events, reports_usage=reports_usage, is_usage=is_usage)
         if is_usage:
-            self._hold(written, out, usage=True)
-            return
-        self._flush(out)
-        if choices and self._open(choices, silent, out):
+            self._hold_usage(written)
             return
         finishing = {choice.index or 0 for choice in choices if choice.finish_reason}
+        if not finishing or self._held_usage:
+            self._flush(out)
+        if choices and self._open(choices, silent, out):
+            return
         self._finished |= finishing
         if finishing:
-            self._hold(written, out)
+            self._held.append(written)
         else:
             out.append(frame_bytes(written))
         if choices and not self._stream.opened:
@@ -221,26 +230,48 @@ class Relay:
                 out.append(stream.role(index))
         return said_already and len(choices) == 1
 
-    def _hold(self, written: bytes, out: list[bytes], *, usage: bool = False) -> None:
-        if usage and self._held_usage:
-            self._held = None  # a later account replaces an earlier one
-        self._flush(out)
-        self._held, self._held_usage = written, usage
+    def _hold_usage(self, written: bytes) -> None:
+        if self._held_usage:
+            self._held.pop()  # a later account replaces an earlier one
+        self._held.append(written)
+        self._held_usage = True
 
     def _flush(self, out: list[bytes]) -> None:
-        if self._held is not None:
-            out.append(frame_bytes(self._held))
-        self._held, self._held_usage = None, False
+        out += map(frame_bytes, self._held)
+        self._held.clear()
+        self._held_usage = False
+
+    @property
+    def usage(self) -> Usage:
+        """What the provider reported, if it did."""
+        told = CHUNK.decode(self._held[-1]).usage if self._held_usage else None
+        if told is None and self._usage is not None:
+            told = OBJECT.decode(self._usage)
+        return read_usage(told) or Usage()
+
+    def let_go(self) -> bytes:
+        """The words that are still held back, without the end they came with: the answer goes on elsewhere."""
+        out = []
+        for held in self._held:
+            choices = CHUNK.decode(held).choices or []
+            for choice in choices:
+                choice.finish_reason = None
+            if any(map(_says_something, choices)):
+                chunk = OBJECT.decode(held)
+                chunk["choices"] = [{**whole, "finish_reason": None} for whole in chunk["choices"]]
+                out.append(frame_bytes(ENCODER.encode(chunk)))
+        return b"".join(out)
 
     def _finish(self, finished: Finished, out: list[bytes]) -> None:
         stream = self._stream
         out.append(stream.opening())
-        last = [self._held] if self._held is not None and not self._held_usage else []
+        last, self._held = self._held, []
+        usage = last.pop() if self._held_usage else None
         for choice in sorted(set(stream.spoken) - self._finished):
             has_calls = choice in self._calls
             last.append(stream.finish(choice, finish_reason(finished.reason, has_calls=has_calls, has_refusal=True)))
-        if self._held_usage and self._held is not None:
-            last.append(self._held)
+        if usage is not None:
+            last.append(usage)
         elif stream.wants_usage and self._usage is not None:
             last.append(stream.usage(self._usage))
         out.append(stream.close(last))

@@ -6,6 +6,7 @@ from proxy.canonical.account import Warning
 from proxy.canonical.request import OpaqueTool, OutputFormat, Request, Tool, ToolChoice
 from proxy.vocabularies.chat import parameters
 from proxy.vocabularies.chat.message_writer import MessageWriter
+from proxy.vocabularies.chat.prefill import ask_to_go_on
 from proxy.vocabularies.chat.schema import ENCODER
 from proxy.wire.codec import Outgoing, Peer
 from proxy.wire.effort import wanted
@@ -36,6 +37,8 @@ def write_request(request: Request, peer: Peer) -> Outgoing:
                 warnings.append(Warning("reasoning", "changed"))
     if request.stream:
         ask_for_stream(members, quirks)
+    if request.continuation is not None:
+        ask_to_go_on(request.continuation, quirks, members)
     return Outgoing(members, warnings)
 
 

@@ -95,6 +95,15 @@ class ChatStream:
         self._kept.append(written)
         return b""
 
+    def void(self, hop: Hop) -> bytes:
+        """The chunk that takes back everything so far: every choice that has begun begins anew in it."""
+        again = b",".join(
+            b'{"index":%d,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}' % choice
+            for choice in sorted(self.spoken)
+        )
+        mark = ENCODER.encode({"segue": {"fallback_start": hop.members()}})
+        return frame_bytes(b"%b%b%b,%b" % (self.envelope(), again, self.closing()[:-1], mark[1:]))
+
     def close(self, last: list[bytes]) -> bytes:
         """The last chunks' JSON as frames, the account in the very last, and [DONE]."""
         self.ended = True

@@ -21,6 +21,7 @@ class ChatVocabulary:
     always_streams = False
     error_content_type = "application/json"
     read_like = "chat"
+    tells_discards = False
     column: Column = COLUMN
 
     def read_request(self, body: dict[str, Any]) -> Request:

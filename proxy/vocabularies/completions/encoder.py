@@ -34,28 +34,52 @@ class CompletionsEncoder:
         self._shown: set[int] = set()
         self._usage = Usage()
         self._ended = False
+        self._waiting: list[bytes] | None = []  # notices given before anything is out; None once something is
 
     def opening(self) -> bytes:
-        return b""
+        """The notices that waited; the wire itself has none."""
+        kept, self._waiting = self._waiting or [], None
+        return b"".join(kept)
 
     def notice(self, notice: Hop | Exhausted) -> bytes:
         if self._ended or self._head.notices == "none":
             return b""
         name = "fallback_start" if isinstance(notice, Hop) else "fallback_exhausted"
-        return comment_bytes(b"segue " + _JSON.encode({"event": name, **notice.members()}))
+        told = comment_bytes(b"segue " + _JSON.encode({"event": name, **notice.members()}))
+        if self._waiting is None:
+            return told
+        self._waiting.append(told)
+        return b""
 
     def encode(self, events: Sequence[Event]) -> bytes:
-        return b"" if self._ended else b"".join(map(self._encode, events))
+        if self._ended:
+            return b""
+        opening = self.opening() if self._waiting is not None else b""
+        return opening + b"".join(map(self._encode, events))
 
     def relay(self, steps: Sequence[Step]) -> bytes:
         """No provider is spoken to in this vocabulary."""
         return b""
 
+    def resume(self, text: str, block: int) -> bytes:
+        """Nothing is written: more chunks follow."""
+        self._shown = {block}
+        return b""
+
+    def restart(self, hop: Hop) -> bytes:
+        """The void mark is a chunk with an empty text and the member `segue: {fallback_start: …}`."""
+        if self._ended:
+            return b""
+        self._shown.clear()
+        self._usage = Usage()
+        mark = self._body([_choice("", None)]) | {"segue": {"fallback_start": hop.members()}}
+        return frame_bytes(_JSON.encode(mark)) + self.notice(hop)
+
     def fail(self, error: ProxyError) -> bytes:
         if self._ended:
             return b""
         self._ended = True
-        return frame_bytes(_JSON.encode({"error": error_object(error)}))
+        return self.opening() + frame_bytes(_JSON.encode({"error": error_object(error)}))
 
     def ping(self) -> bytes:
         return b"" if self._ended else comment_bytes(b"ping")

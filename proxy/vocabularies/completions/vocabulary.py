@@ -17,6 +17,7 @@ class CompletionsVocabulary:
     always_streams = False
     error_content_type = "application/json"
     read_like = NAME
+    tells_discards = False
 
     def read_request(self, body: dict[str, Any]) -> Request:
         return read_request(body)

@@ -51,6 +51,7 @@ class DomainEncoder:
         self._starts: dict[int, bytes] = {}  # open text and reasoning blocks: what their deltas begin with
         self._calls: dict[int, tuple[str, Block]] = {}  # open tool calls: the client's id and what was said
         self._citations: list[Citation] = []
+        self._before: dict[int, int] = {}  # the resumed block, if there is one: how much was said before it began
         self._usage = Usage()
         self._notices: list[Hop | Exhausted] = []
 
@@ -81,9 +82,24 @@ class DomainEncoder:
 
     def _forget(self) -> None:
         """What was sent is void, and so is what it was collected from."""
+        self._forget_blocks()
+        self._citations.clear()
+        self._usage = Usage()
+
+    def _forget_blocks(self) -> None:
         self._starts.clear()
         self._calls.clear()
-        self._citations.clear()
+        self._before.clear()
+
+    def resume(self, text: str, block: int) -> bytes:
+        """Nothing is written: more `delta` events of type text follow."""
+        self._forget_blocks()
+        self._starts[block], self._before[block] = _TEXT, len(text)
+        return b""
+
+    def restart(self, hop: Hop) -> bytes:
+        """The notice itself is the void mark: `fallback_start` with `discard: true`."""
+        return self.notice(hop)
 
     def encode(self, events: Sequence[Event]) -> bytes:
         out, starts = self._out, self._starts
@@ -110,8 +126,8 @@ class DomainEncoder:
                 self._starts.pop(block, None)
                 if (call := self._calls.pop(block, None)) is not None:
                     self._send(Name.TOOL, payloads.tool("done", call[1].name, payloads.call_details(*call)))
-            case Cited(citation=citation):
-                self._citations.append(citation)
+            case Cited(block=block, citation=citation):
+                self._citations.append(citation.moved(self._before.get(block, 0)))
             case Progress():
                 self._open()
                 self._send(Name.TOOL, payloads.tool(event.phase, event.name, dict(event.details)))

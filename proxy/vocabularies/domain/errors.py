@@ -35,6 +35,7 @@ _TABLE: dict[type[BaseException], Words] = {
     errors.StreamRateLimited: Words("rate_limited", "The provider is busy"),
     errors.StreamTimedOut: Words("provider_timeout", "The provider took too long"),
     errors.StoreUnavailable: Words("store_unavailable", "The store is not available"),
+    errors.Overloaded: Words("overloaded", "The service is overloaded"),
     errors.Draining: Words("draining", "The service is shutting down"),
     errors.InternalError: Words("internal", "Something went wrong here"),
     errors.ProxyError: Words("provider_error", "The provider failed"),

@@ -14,6 +14,7 @@ class Domain:
 
     name = "domain"
     read_like = "responses"  # contract §1: asked for by header on that path
+    tells_discards = True
     always_streams = True
     error_content_type = "application/problem+json"
 

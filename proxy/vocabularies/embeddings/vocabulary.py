@@ -15,9 +15,10 @@ from proxy.canonical.usage import Usage
 from proxy.errors import InvalidRequest, ProxyError
 from proxy.wire.codec import Head, Objection, Outgoing, Peer, UpstreamError
 from proxy.wire.decoder import FrameReader, Malformed, Step
-from proxy.wire.error_object import error_object_body, error_object_status, read_error_object
+from proxy.wire.error_object import error_object_body, error_object_status
 from proxy.wire.fields import Fields
 from proxy.wire.parameters import Column
+from proxy.wire.reported import failed, read_error_object
 from proxy.wire.sse import Frame
 
 NAME = "embeddings"
@@ -41,6 +42,12 @@ class EmbeddingsEncoder:
         return b""
 
     def relay(self, steps: Sequence[Step]) -> bytes:
+        return b""
+
+    def resume(self, text: str, block: int) -> bytes:
+        return b""
+
+    def restart(self, hop: Hop) -> bytes:
         return b""
 
     def fail(self, error: ProxyError) -> bytes:
@@ -72,6 +79,7 @@ class Embeddings:
     always_streams = False
     error_content_type = "application/json"
     read_like = NAME
+    tells_discards = False
     column: Column = MappingProxyType({})
 
     def read_request(self, body: dict[str, Any]) -> Request:
@@ -112,11 +120,9 @@ class Embeddings:
         return _NoFrames()
 
     def read_document(self, body: dict[str, Any], peer: Peer) -> list[Event]:
-        error = read_error_object(body)
-        if error:
-            return [Failed(FaultKind.REPORTED, error.message, error.code, error.type)]
-        if not isinstance(body.get("data"), list):
-            return [Failed(FaultKind.MALFORMED, "the answer has no array 'data'")]
+        if body.get("error") or not isinstance(body.get("data"), list):
+            said = read_error_object(body)
+            return [failed(said) if said else Failed(FaultKind.MALFORMED, "the answer has no array 'data'")]
         usage = body.get("usage")
         tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
         events: list[Event] = [Started()]

@@ -5,7 +5,7 @@ Without material no signature is written at all; the empty one its start must ha
 client sends it back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -51,6 +51,35 @@ class Blocks:
             self._delta = delta_start(self._index, b"thinking_delta", b"thinking")
         else:
             self._delta = delta_start(self._index, b"input_json_delta", b"partial_json")
+
+    def adopt(self, written: Mapping[int, Opened], count: int) -> None:
+        """Go on behind `count` blocks that somebody else wrote, of which `written` are still open by their numbers.
+        Only the last one can be gone on with: any other one ends here."""
+        self._index = count
+        for number, opened in written.items():
+            self.kinds.append(opened.kind)
+            if number == count - 1:
+                self._index, self._opened, self.current, self._started = number, opened, number, True
+            else:
+                self._emit(frame("content_block_stop", {"index": number}))
+
+    def resume(self, block: int) -> None:
+        """The open text goes on as canonical block `block`; a block of any other kind ends."""
+        if self._opened is None or self._opened.kind is not BlockKind.TEXT:
+            self.close()
+            return
+        self._opened, self.current = Opened(block, BlockKind.TEXT), block
+        self._delta = delta_start(self._index, b"text_delta", b"text")
+
+    def void(self) -> None:
+        """Take back everything so far: the open block's end says so, or, where none is open, an empty text's."""
+        if self._opened is None or not self._started:
+            self._start({"type": "text", "text": ""})
+        self._emit(frame("content_block_stop", {"index": self._index, "segue": {"void": True}}))
+        self._index += 1
+        self._opened = self.current = self._material = None
+        self.kinds.clear()
+        self._input.clear()
 
     def _start(self, block: dict[str, Any] | None) -> None:
         self._started = True

@@ -24,13 +24,13 @@ from proxy.canonical.events import (
     UsageReported,
 )
 from proxy.vocabularies.messages.citations import read_citation
-from proxy.vocabularies.messages.errors import read_error
-from proxy.vocabularies.messages.schema import ENCODE, EVENT, TEXT_DELTA, DeltaView, text_of
+from proxy.vocabularies.messages.schema import DECODE, ENCODE, EVENT, TEXT_DELTA, DeltaView, text_of
 from proxy.vocabularies.messages.schema import Event as View
 from proxy.vocabularies.messages.stop_reasons import read_stop_reason
 from proxy.vocabularies.messages.usage import Tally
 from proxy.wire.codec import Peer
 from proxy.wire.decoder import BROKEN_FRAME, Malformed
+from proxy.wire.reported import failed, is_error, read_error_object
 from proxy.wire.sse import Frame, split_run
 
 _KINDS = {
@@ -69,7 +69,7 @@ class Reader:
             return
         view = EVENT.decode(frame.data)
         if view.error:
-            out.append(failed({"error": view.error}))
+            out.append(failed(read_error_object(DECODE(frame.data))))
             return
         name = view.type or frame.event.decode("utf-8", "replace")
         if name == "content_block_delta":
@@ -86,10 +86,10 @@ class Reader:
             self._message_delta(view, out)
         elif name == "message_stop":
             out.append(self._finished())
-        elif name == "error":
-            out.append(failed({"error": "the provider reported an error and did not say which"}))
         elif name != "ping":
-            out.append(Foreign(name or "unnamed"))
+            whole = DECODE(frame.data)
+            is_failure = name == "error" or frame.event == b"error" or is_error(whole)
+            out.append(failed(read_error_object(whole)) if is_failure else Foreign(name or "unnamed"))
 
     def read_run(self, run: bytes) -> list[Delta] | None:
         lines = split_run(run, _TEXT_FRAME) if len(self._open) == 1 else None
@@ -192,7 +192,9 @@ class Reader:
         out.append(Closed(number))
 
     def _start(self, view: View, out: list[Event]) -> None:
-        message = view.message or {}
+        message = view.message if view.message is not None else {}
+        if not isinstance(message, dict):
+            raise Malformed("message_start without a message")
         out.append(Started(self._tally.add(message.get("usage"))))
 
     def _message_delta(self, view: View, out: list[Event]) -> None:
@@ -211,8 +213,8 @@ class Reader:
 
 def read_document(body: dict[str, Any], peer: Peer) -> list[Event]:
     """A whole message as the events of its stream (see `wire.codec.Upstream.read_document`)."""
-    if body.get("error") or body.get("type") == "error":
-        return [failed(body)]
+    if body.get("error") or is_error(body):
+        return [failed(read_error_object(body))]
     content = body.get("content")
     if body.get("type") != "message" or not isinstance(content, list):
         return [Failed(FaultKind.MALFORMED, "the answer is not a message")]
@@ -231,10 +233,3 @@ def read_document(body: dict[str, Any], peer: Peer) -> list[Event]:
         events.append(UsageReported(usage, final=True))
     reason, sequence = text_of(body.get("stop_reason")), text_of(body.get("stop_sequence"))
     return [*events, Finished(read_stop_reason(reason), sequence or None)]
-
-
-def failed(body: dict[str, Any]) -> Failed:
-    """The provider's own report, as it stands."""
-    error = read_error(body)
-    message = error.message or "the provider reported an error"
-    return Failed(FaultKind.REPORTED, message, error.code, error.type, param=error.param)

@@ -88,7 +88,7 @@ class MessagesEncoder:
             case Started(usage=usage):
                 self._usage = self._usage.merged(usage or Usage())
                 self._open()
-            case Opened():
+            case Opened() if event.block != blocks.current:  # else `resume` has it open already
                 self._open()
                 blocks.close()
                 blocks.open(event)
@@ -149,6 +149,34 @@ class MessagesEncoder:
                 return
         if not relay.began:
             out.append(written)
+
+    def resume(self, text: str, block: int) -> bytes:
+        """Nothing is written: more deltas of the open block follow. A block that is stopped already stays so; the next
+        one takes its words. A provider's message_delta without its message_stop was held back and is not sent."""
+        if self._ended:
+            return b""
+        self._take_over()
+        self._blocks.resume(block)
+        return self._take()
+
+    def restart(self, hop: Hop) -> bytes:
+        """The void mark is the member `segue: {void: true}` of a content_block_stop: of the open block, or, if none is
+        open, of an empty text block put in for it. It voids its block and every one before it."""
+        if self._ended:
+            return b""
+        self._take_over()
+        self._usage = Usage()
+        self._blocks.void()
+        self._out.append(notice_bytes(hop, self._head.notices))
+        return self._take()
+
+    def _take_over(self) -> None:
+        """Nobody but `encode` writes from here on; what was relayed counts as written here."""
+        self._open()
+        relay, self._relay = self._relay, Relay(self._head, self._id)
+        self._usage = self._usage.merged(relay.usage)
+        if relay.blocks:
+            self._blocks.adopt(relay.open, relay.blocks)
 
     def fail(self, error: ProxyError) -> bytes:
         if self._ended:

@@ -1,4 +1,4 @@
-"""Our failures in this vocabulary's words (contract §6), and a provider's errors read back.
+"""Our failures in this vocabulary's words (contract §6).
 
 Sources: anthropic (Python) 2.11, `types/shared/error_response.py`, `error_type.py`; the vendor's page api/errors for
 request_too_large and the statuses 504 and 529.
@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 
 from proxy import errors
 from proxy.errors import PromptTooLong, ProxyError, http_status
-from proxy.vocabularies.messages.schema import text_of
-from proxy.wire.codec import UpstreamError
 
 
 class Words(NamedTuple):
@@ -35,6 +33,7 @@ _TABLE: dict[type[BaseException], Words] = {
     errors.StreamRateLimited: Words("rate_limit_error"),
     errors.StreamTimedOut: Words("timeout_error"),
     errors.StoreUnavailable: Words("overloaded_error", 529),
+    errors.Overloaded: Words("overloaded_error", 529),
     errors.Draining: Words("overloaded_error", 529),
     errors.ProxyError: Words("api_error"),
 }
@@ -64,19 +63,3 @@ def _message(error: ProxyError) -> str:
     if isinstance(error, PromptTooLong) and not error.message.startswith("prompt is too long"):
         return f"prompt is too long: {error.message}"
     return error.message or "The request failed."
-
-
-def read_error(body: dict[str, Any]) -> UpstreamError:
-    """The error in a provider's body; also the bare strings and top-level messages some compatible servers send."""
-    error = body.get("error")
-    if isinstance(error, str):
-        return UpstreamError(message=error)
-    if not isinstance(error, dict):
-        return UpstreamError(message=text_of(body.get("message")) if body.get("type") == "error" else "")
-    code = error.get("code")
-    return UpstreamError(
-        message=text_of(error.get("message")),
-        code=str(code) if isinstance(code, (str, int)) and not isinstance(code, bool) else "",
-        type=text_of(error.get("type")),
-        param=text_of(error.get("param")) or None,
-    )

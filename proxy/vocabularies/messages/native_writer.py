@@ -55,7 +55,10 @@ def _message(message: dict[str, Any], peer: Peer, warnings: list[Warning]) -> di
     if not isinstance(content, list):
         return message
     written = []
+    answered = message.get("role") == "assistant"
     for block in content:
+        if answered and block.get("type") == "text" and block.get("text") == "":
+            continue  # what a restart puts in for its mark (contract §7); the API refuses it
         patched = _block(block, peer)
         if patched is not None:
             written.append(patched)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from proxy.canonical.events import BlockKind, Event, Failed, Finished, Opened, Signed, Skipped, Started
+from proxy.canonical.events import BlockKind, Closed, Event, Failed, Finished, Opened, Signed, Skipped, Started
 from proxy.canonical.events import UsageReported as Reported
 from proxy.canonical.ids import call_id
 from proxy.canonical.usage import Usage
@@ -28,16 +28,21 @@ _STRING = rb'"(?:[^"\\]|\\.)*"'
 
 class Relay:
     """One answer's frames. `began`: the step just written was the provider's message_start; `ended`: its end is out;
-    `numbers`: the provider's index of a block -> ours, where they differ."""
+    `numbers`: the provider's index of a block -> ours, where they differ; `open`: the blocks that are, by our number;
+    `blocks`: how many there were.
+
+    The closing account is held back until the message stops: should the answer break between the two, it may go on."""
 
     def __init__(self, head: Head, message_id: str) -> None:
         self.began = False
         self.ended = False
+        self.usage = Usage()
+        self.numbers: dict[int, int] = {}
+        self.open: dict[int, Opened] = {}
+        self.blocks = 0
         self._head = head
         self._id = message_id
-        self._usage = Usage()
-        self.numbers: dict[int, int] = {}
-        self._told = False  # whether the segue member is out
+        self._held: tuple[bytes, bytes] | None = None  # the last message_delta: its data and name
 
     def write(self, step: Step) -> bytes | None:
         """The step's frame as the client gets it; None if it gets nothing. Whoever opened the stream already leaves
@@ -49,10 +54,11 @@ class Relay:
         finished = bool(events) and isinstance(events[-1], Finished)
         self.ended = self.ended or finished
         if frame is None:
-            return MESSAGE_STOP if finished else None
+            return self._closing(MESSAGE_STOP) if finished else None
         if any(isinstance(event, Skipped) for event in events):
             return None
-        return self._patched(frame, events)
+        written = self._patched(frame, events)
+        return self._closing(written or b"") if finished else written
 
     def _patched(self, frame: Frame, events: Sequence[Event]) -> bytes | None:
         data, name = frame.data, frame.event
@@ -65,19 +71,23 @@ class Relay:
             data = patch(patch(data, b"id", self._id), b"model", self._head.request.model)
         for event in events:
             if isinstance(event, Started) and event.usage is not None:
-                self._usage = self._usage.merged(event.usage)
+                self.usage = self.usage.merged(event.usage)
             elif isinstance(event, Opened):
                 self._number(data, event.block)
+                self.open[event.block] = event
+                self.blocks = event.block + 1
                 if event.kind is BlockKind.TOOL_CALL:
                     data = patch(data, b"id", call_id(self._head.seed, event.block, event.call_id))
             elif isinstance(event, Signed):
                 data = patch(data, _member_of(event.material).encode(), event.material)
+            elif isinstance(event, Closed):
+                self.open.pop(event.block, None)
             elif isinstance(event, Reported):
-                self._usage = self._usage.merged(event.usage)
+                self.usage = self.usage.merged(event.usage)
         if name == b"message_start":
-            data = _with_figures_inside(data, self._usage)
+            data = _with_figures_inside(data, self.usage)
         elif name == b"message_delta":
-            data = self._completed(data)
+            return self._hold(_with_figures(data, self.usage), name)
         elif self.numbers and name.startswith(b"content_block_"):
             data = self._renumbered(data)
         return frame_bytes(data, name)
@@ -94,13 +104,17 @@ class Relay:
         ours = self.numbers.get(msgspec.json.decode(members.get("index", msgspec.Raw(b"0"))))
         return data if ours is None else ENCODE({**members, "index": ours})
 
-    def _completed(self, data: bytes) -> bytes:
-        """The closing account: figures a provider gave only at the start or not at all, and the segue member."""
-        data = _with_figures(data, self._usage)
-        if self._told:
-            return data
-        self._told = True
-        return data.rstrip()[:-1] + b"," + ENCODE({"segue": self._head.account.member()})[1:]
+    def _hold(self, data: bytes, name: bytes) -> bytes | None:
+        """Keep a closing account; the one before it, if this is not the first."""
+        before, self._held = self._held, (data, name)
+        return None if before is None else frame_bytes(*before)
+
+    def _closing(self, stop: bytes) -> bytes:
+        """The end, behind the account that was kept, which gets the segue member."""
+        if self._held is None:
+            return stop
+        data, name = self._held
+        return frame_bytes(data.rstrip()[:-1] + b"," + ENCODE({"segue": self._head.account.member()})[1:], name) + stop
 
 
 def _with_figures(data: bytes, usage: Usage) -> bytes:

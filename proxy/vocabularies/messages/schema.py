@@ -25,7 +25,7 @@ class Event(msgspec.Struct):
     index: int = 0
     delta: DeltaView | None = None
     content_block: dict[str, Any] | None = None
-    message: dict[str, Any] | None = None
+    message: Any = None  # a text in the errors of others
     usage: Any = None
     error: Any = None
 
@@ -48,6 +48,7 @@ class TextDelta(msgspec.Struct):
 
 TEXT_DELTA = msgspec.json.Decoder(TextDelta)
 EVENT = msgspec.json.Decoder(Event)
+DECODE = msgspec.json.Decoder(dict[str, Any]).decode
 ENCODE = msgspec.json.Encoder().encode
 
 

@@ -10,10 +10,12 @@ from proxy.vocabularies.messages.decoder import Reader, read_document
 from proxy.vocabularies.messages.encoder import MessagesEncoder
 from proxy.vocabularies.messages.native_writer import count_request, native_objections, patch
 from proxy.vocabularies.messages.parameters import COLUMN
+from proxy.vocabularies.messages.prefill import ask_to_go_on
 from proxy.vocabularies.messages.request_reader import NAME, read_request
 from proxy.vocabularies.messages.request_writer import translate, translation_objections
 from proxy.wire.codec import Head, Objection, Outgoing, Peer, UpstreamError
 from proxy.wire.parameters import Column
+from proxy.wire.reported import read_error_object
 
 
 class Messages:
@@ -23,6 +25,7 @@ class Messages:
     always_streams = False
     error_content_type = "application/json"
     read_like = NAME
+    tells_discards = False
     column: Column = COLUMN
 
     def read_request(self, body: dict[str, Any]) -> Request:
@@ -51,10 +54,15 @@ class Messages:
             forces = choice.mode in ("required", "tool") or (choice.mode == "allowed" and choice.required)
             if forces:
                 found.append(Objection("tool_choice", "it cannot be made to call a tool"))
+        if request.continuation is not None and peer.quirks.prefill is None:
+            found.append(Objection("messages", "the model is not known to go on with an answer"))
         return found
 
     def write_request(self, request: Request, peer: Peer) -> Outgoing:
-        return patch(request, peer) if request.vocabulary == NAME else translate(request, peer)
+        written = patch(request, peer) if request.vocabulary == NAME else translate(request, peer)
+        if request.continuation is not None:
+            ask_to_go_on(request.continuation, written.body)
+        return written
 
     def reader(self, peer: Peer) -> Reader:
         return Reader(peer)
@@ -63,7 +71,7 @@ class Messages:
         return read_document(body, peer)
 
     def read_error(self, body: dict[str, Any]) -> UpstreamError:
-        return errors.read_error(body)
+        return read_error_object(body)
 
 
 MESSAGES = Messages()

@@ -42,6 +42,7 @@ from proxy.vocabularies.responses.channels import (
     Channel,
 )
 from proxy.wire.decoder import Malformed
+from proxy.wire.reported import failed, is_error, read_error_object
 from proxy.wire.sse import Frame
 
 _VIEW = msgspec.json.Decoder(schema.View)
@@ -124,8 +125,8 @@ class ResponsesReader:
         whole = msgspec.json.decode(frame.data)
         kind = view.type
         family, _, verb = kind.rpartition(".")
-        if kind == "error" or view.error:
-            out.append(failed(view.error or whole))
+        if kind == "error" or view.error or frame.event == b"error" or (not kind and is_error(whole)):
+            out.append(failed(read_error_object(whole)))
         elif not kind:
             raise Malformed("the event has no type")
         elif kind in ("response.created", "response.in_progress", "response.queued"):
@@ -311,7 +312,8 @@ class ResponsesReader:
         if (usage := usage_of(response.usage)) is not None:
             out.append(UsageReported(usage, final=True))
         if status in ("failed", "cancelled") or (status == "completed" and response.error):
-            out.append(failed(response.error or {"message": f"the response is {status}"}))
+            error = response.error or {"message": f"the response is {status}"}
+            out.append(failed(read_error_object({"error": error, "error_type": response.error_type})))
             return
         for blocks in self._items.values():
             for block in blocks:
@@ -341,23 +343,11 @@ def usage_of(usage: schema.Usage | None) -> Usage | None:
     )
 
 
-def failed(error: Any) -> Failed:
-    """An error object, flat or nested, or a mere message."""
-    if not isinstance(error, dict):
-        return Failed(FaultKind.REPORTED, str(error))
-    code, status = error.get("code"), error.get("status")
-    number = next((value for value in (status, code) if type(value) is int), None)
-    texts = {name: error[name] for name in ("message", "type", "param") if isinstance(error.get(name), str)}
-    if texts.get("type") == "error":
-        del texts["type"]
-    return Failed(FaultKind.REPORTED, code=str(code) if isinstance(code, (str, int)) else "", status=number, **texts)
-
-
 def read_document(body: dict[str, Any], seal: Seal) -> list[Event]:
     """A whole Response object as a stream's events."""
     out: list[Event] = []
-    if body.get("error") and body.get("object") != "response":
-        return [failed(body["error"])]
+    if body.get("object") != "response" and (body.get("error") or is_error(body)):
+        return [failed(read_error_object(body))]
     try:
         response = msgspec.convert(body, schema.Response)
     except msgspec.ValidationError as error:

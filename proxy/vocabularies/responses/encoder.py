@@ -23,7 +23,7 @@ from proxy.canonical.events import (
 from proxy.canonical.ids import call_id
 from proxy.canonical.usage import Usage
 from proxy.errors import ProxyError
-from proxy.vocabularies.responses.channels import BY_KIND, Channel
+from proxy.vocabularies.responses.channels import BY_KIND, TEXT, Channel
 from proxy.vocabularies.responses.document import relayed_document
 from proxy.vocabularies.responses.errors import finer_error, stream_error
 from proxy.vocabularies.responses.opening import Opening
@@ -103,7 +103,7 @@ class ResponsesEncoder:
 
     def _open_block(self, event: Opened) -> None:
         channel = BY_KIND.get(event.kind)
-        if channel is None:
+        if channel is None or self._part(event.block) is not None:  # the latter: `resume` has it open already
             return
         self._kinds[event.block] = event.kind
         stream = self._stream
@@ -148,6 +148,35 @@ class ResponsesEncoder:
         if self._final is not None:
             return b""
         self._final = self._relay.write(steps)
+        return self._stream.take()
+
+    def resume(self, text: str, block: int) -> bytes:
+        """Nothing is written: deltas of the same item and part go on, the `.done` events and the finished object repeat
+        the whole. A part whose text is done gets its bracket's end; the next one goes on in the same message."""
+        if self._final is not None:
+            return b""
+        self._kinds.clear()
+        stream = self._stream
+        part = stream.item.part if stream.item is not None else None
+        if part is not None and part.channel is TEXT and not part.spoken:
+            part.block, part.offset = block, len(text)
+            self._kinds[block] = BlockKind.TEXT
+        else:
+            stream.close_part()
+        return stream.take()
+
+    def restart(self, hop: Hop) -> bytes:
+        """The void mark is an `output_item.done` with status incomplete and content []: of the open message or
+        reasoning item, or, if none is open, of an empty message added for it. It voids its item and every one before
+        it. Closed messages among those lose their content in the finished object, because clients read the answer's
+        text from there; closed reasoning stays in it as it was shown: it is no part of that text."""
+        if self._final is not None:
+            return b""
+        self._opening.finish()
+        self._kinds.clear()
+        self._usage = Usage()
+        self._stream.void()
+        self._opening.notice(hop)
         return self._stream.take()
 
     def fail(self, error: ProxyError) -> bytes:

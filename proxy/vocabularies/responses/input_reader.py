@@ -3,6 +3,7 @@
 Items this vocabulary alone understands become opaque parts; only what would fail at every provider is refused.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from proxy.canonical.request import (
@@ -37,8 +38,10 @@ def read_input(fields: Fields) -> list[Turn]:
     if not isinstance(given, list):
         raise fields.wrong_type("input", "a string or an array")
     turns: list[tuple[str, list[Part]]] = []
-    for item in fields.objects("input"):
-        if is_void(item.source):
+    items = fields.objects("input")
+    gone = taken_back([item.source for item in items])
+    for index, item in enumerate(items):
+        if index in gone:
             continue
         role, parts = _item(item)
         # A provider's own items in a row are one turn, as are tool results; a client's messages stay apart.
@@ -50,9 +53,26 @@ def read_input(fields: Fields) -> list[Turn]:
     return [Turn(role, tuple(parts)) for role, parts in turns]
 
 
-def is_void(item: dict[str, Any]) -> bool:
-    """A message that a restart took back (contract §7)."""
-    return item.get("type") == "message" and item.get("status") == "incomplete" and item.get("content") == []
+def taken_back(items: Sequence[dict[str, Any]]) -> set[int]:
+    """The places of items that a restart voided (contract §7), and of the thoughts right before them: what they led to
+    is gone, and a provider refuses reasoning without the item that follows it."""
+    gone: set[int] = set()
+    for index, item in enumerate(items):
+        if _is_void(item):
+            gone.add(index)
+            before = index - 1
+            while before >= 0 and items[before].get("type") == "reasoning":
+                gone.add(before)
+                before -= 1
+    return gone
+
+
+def _is_void(item: dict[str, Any]) -> bool:
+    """Thoughts that were only cut short have a summary, or something their provider can read."""
+    if item.get("status") != "incomplete" or item.get("content") != []:
+        return False
+    kind = item.get("type")
+    return kind == "message" or (kind == "reasoning" and not item.get("summary") and not item.get("encrypted_content"))
 
 
 def item_type(item: dict[str, Any]) -> str:

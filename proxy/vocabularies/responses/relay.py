@@ -42,6 +42,7 @@ from proxy.wire.sse import Frame, frame_bytes
 
 _TERMINALS = ("response.completed", "response.incomplete")
 _BRACKETS = ("response.content_part", "response.reasoning_summary_part")
+_MESSAGE = ("id", "type", "status", "role", "content")
 _LISTS = {"content": {"output_text": TEXT, "reasoning_text": RAW_REASONING}, "summary": {"summary_text": SUMMARY}}
 
 
@@ -154,6 +155,8 @@ class Relay:
         adopt_members(theirs, item, iter(()), finished=False)
         if item.kind not in PREFIXES:
             item.shown = dict(theirs)
+        elif item.kind == "message":
+            item.more = {name: value for name, value in theirs.items() if name not in _MESSAGE}
         self._write(kind, {**members, "output_index": raw(item.index), "item": raw(theirs)})
         if (channel := BY_CALL.get(item.kind)) is not None:
             self._stream.open_part(channel, _block(events))

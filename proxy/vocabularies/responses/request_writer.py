@@ -10,7 +10,7 @@ from proxy.canonical.ids import derived, fitted_call_id
 from proxy.canonical.origin import Seal
 from proxy.canonical.request import OpaquePart, Request
 from proxy.vocabularies.responses.channels import COMPACTIONS
-from proxy.vocabularies.responses.input_reader import NAME, is_void, item_type
+from proxy.vocabularies.responses.input_reader import NAME, item_type, taken_back
 from proxy.vocabularies.responses.parameters import COLUMN
 from proxy.vocabularies.responses.translation import translate, untranslatable
 from proxy.wire.codec import Objection, Outgoing, Peer
@@ -30,6 +30,8 @@ _INSIDE_TEXT = "verbosity"
 
 def objections(request: Request, peer: Peer) -> list[Objection]:
     """Why this peer cannot serve `request`; empty = it can."""
+    if request.continuation is not None:
+        return [Objection("input", "an answer cannot be gone on with here")]
     if request.vocabulary != NAME:
         found = [Objection(name, f"'{name}': {COLUMN[name].note}") for name in unmet(request.parameters, COLUMN)]
         return found + untranslatable(request)
@@ -66,8 +68,9 @@ def count_request(request: Request, peer: Peer) -> dict[str, Any] | None:
 def _input(items: list[Any], seal: Seal, warnings: list[Warning]) -> list[Any]:
     """The items without our ids, void messages and reasoning of other origins."""
     out = []
+    gone = taken_back(items)
     for index, item in enumerate(items):
-        if is_void(item):
+        if index in gone:
             continue
         kind = item_type(item)
         if kind in _OWN_IDS and "id" in item:

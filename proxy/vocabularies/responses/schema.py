@@ -65,6 +65,7 @@ class Response(msgspec.Struct):
     output: list[Item] | None = None
     usage: Usage | None = None
     error: dict[str, Any] | None = None
+    error_type: Any = None  # a gateway's own word, finer than the codes of this wire
     incomplete_details: IncompleteDetails | None = None
 
 

@@ -4,6 +4,8 @@ encode ourselves and what we relay goes through it, so either may continue or en
 Source: openai-python 3.52, `types/responses/` and the accumulator in `lib/streaming/responses/`.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -15,16 +17,23 @@ from proxy.vocabularies.responses.channels import PREFIXES, TEXT, Channel
 from proxy.vocabularies.responses.patching import Template
 from proxy.vocabularies.responses.response_object import ENCODE
 
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+# How an item says that it is void (contract §7).
+_TAKEN_BACK = {"status": "incomplete", "content": []}
+_VOIDABLE = ("message", "reasoning")
+
 
 class Part:
-    """Words in the making: a part of an item, or the item's own arguments. `block` is the canonical block it shows."""
+    """Words in the making: a part of an item, or the item's own arguments. `block` is the canonical block it shows,
+    `offset` how many characters of the part were said before that block began."""
 
-    __slots__ = ("annotations", "block", "channel", "index", "pieces", "spoken", "template", "upstream")
+    __slots__ = ("annotations", "block", "channel", "index", "offset", "pieces", "spoken", "template", "upstream")
 
     def __init__(self, channel: Channel, index: int, block: int = -1) -> None:
         self.channel = channel
         self.index = index
         self.block = block
+        self.offset = 0
         self.pieces: list[str] = []
         self.annotations: list[Any] = []
         self.spoken = False  # its text has had its `.done`
@@ -43,7 +52,8 @@ class Part:
 
 
 class Item:
-    """One output item. `upstream` is its output_index there, when it is relayed."""
+    """One output item. `upstream` is its output_index there, when it is relayed; `more`: members of a relayed message
+    that are its provider's own (`phase`), so that whoever closes it repeats them."""
 
     __slots__ = (
         "call_id",
@@ -52,6 +62,7 @@ class Item:
         "kind",
         "lists",
         "material",
+        "more",
         "name",
         "part",
         "shown",
@@ -68,6 +79,7 @@ class Item:
         self.lists: dict[str, list[Any]] = {"content": [], "summary": []}
         self.part: Part | None = None
         self.material: str | None = None
+        self.more: Mapping[str, Any] = _NOTHING
         self.shown: dict[str, Any] = {}  # a kind we cannot write, as its provider announced it
         self.known_as(index, own_id)
 
@@ -82,7 +94,8 @@ class Item:
             return {**self.shown, "status": status} if "status" in self.shown else self.shown
         if self.kind == "message":
             content = self.lists["content"]
-            return {"id": self.id, "type": "message", "status": status, "role": "assistant", "content": content}
+            message = {"id": self.id, "type": "message", "status": status, "role": "assistant", "content": content}
+            return {**message, **self.more}
         if self.kind == "reasoning":
             thoughts: dict[str, Any] = {"id": self.id, "type": "reasoning", "summary": self.lists["summary"]}
             if self.lists["content"]:
@@ -92,6 +105,19 @@ class Item:
             return thoughts
         call = {"id": self.id, "type": self.kind, "status": status, "call_id": self.call_id, "name": self.name}
         return {**call, ("input" if self.kind == "custom_tool_call" else "arguments"): text}
+
+    def voided(self) -> dict[str, Any]:
+        """The message or reasoning item as one that was taken back."""
+        self.lists = {"content": [], "summary": []}
+        self.material = None
+        return {**self.member("incomplete"), **_TAKEN_BACK}
+
+
+def _emptied(finished: Any) -> Any:
+    """A closed item of an answer that was taken back, as the finished object shows it: a message has lost its words, so
+    that nobody reads them from there; everything else is what its `done` event said."""
+    whole = msgspec.json.decode(finished) if isinstance(finished, msgspec.Raw) else finished
+    return {**whole, **_TAKEN_BACK} if whole.get("type") == "message" else finished
 
 
 class Stream:
@@ -171,7 +197,7 @@ class Stream:
         self.number += 1
 
     def cite(self, part: Part, citation: Citation) -> None:
-        annotation = annotation_of(citation)
+        annotation = annotation_of(citation.moved(part.offset))
         place = {**self._place(part), "annotation_index": len(part.annotations), "annotation": annotation}
         part.annotations.append(annotation)
         self.emit("response.output_text.annotation.added", place)
@@ -221,6 +247,17 @@ class Stream:
         """The open item has had its `done` event."""
         self.done.append(finished)
         self.item = None
+
+    def void(self) -> None:
+        """Take back everything so far: the open item is closed with nothing in it, or, where none is open that could
+        be, a message that is opened for it."""
+        if self.item is not None and self.item.kind not in _VOIDABLE:
+            self.close_item("incomplete")
+        item = self.item or self.open_item("message")
+        finished = item.voided()
+        self.emit("response.output_item.done", {"output_index": item.index, "item": finished})
+        self.done = [_emptied(closed) for closed in self.done]
+        self.closed(finished)
 
     def unfinished(self) -> list[Any]:
         """The closed items and the open one as it stands."""

@@ -10,7 +10,8 @@ from proxy.vocabularies.responses.encoder import ResponsesEncoder
 from proxy.vocabularies.responses.input_reader import NAME
 from proxy.vocabularies.responses.parameters import COLUMN
 from proxy.wire.codec import Head, Objection, Outgoing, Peer, UpstreamError
-from proxy.wire.error_object import error_object_body, error_object_status, read_error_object
+from proxy.wire.error_object import error_object_body, error_object_status
+from proxy.wire.reported import read_error_object
 
 
 class _Responses:
@@ -20,6 +21,7 @@ class _Responses:
     always_streams = False
     error_content_type = "application/json"
     read_like = NAME
+    tells_discards = False
     column = COLUMN
 
     def read_request(self, body: dict[str, Any]) -> Request:

@@ -18,6 +18,7 @@ from proxy.canonical.events import (
 )
 from proxy.canonical.usage import Usage
 from proxy.vocabularies.chat.vocabulary import CHAT
+from proxy.wire.codec import UpstreamError
 from proxy.wire.decoder import SseDecoder
 from proxy.wire.quirks import Quirks
 from tests.vocabularies.chat.stage import CORPUS, answer, events, merged, peer
@@ -245,12 +246,8 @@ def test_documents_that_are_no_answer(body, kind):
 
 
 def test_error_bodies():
-    assert CHAT.read_error({"error": {"message": "m", "type": "t", "code": 429, "param": "p"}}) == (
-        "m",
-        "429",
-        "t",
-        "p",
-    )
+    told = {"error": {"message": "m", "type": "t", "code": 429, "param": "p"}}
+    assert CHAT.read_error(told) == UpstreamError("m", "429", "t", "p", 429)
     assert CHAT.read_error({"error": "plain"}).message == "plain"
     assert CHAT.read_error({"detail": "not found"}).message == "not found"
     assert not CHAT.read_error({"choices": []})

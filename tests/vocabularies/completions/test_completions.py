@@ -111,5 +111,23 @@ def test_a_broken_stream_ends_in_an_error_frame():
 
 def test_notices_are_comments():
     hop = Hop("a", "b", "server_error", 1, 5)
-    assert encoder().notice(hop).startswith(b': segue {"event":"fallback_start"')
+    told = b': segue {"event":"fallback_start"'
+    begun = encoder()
+    assert begun.opening() == b""
+    assert begun.notice(hop).startswith(told)
     assert encoder(notices="none").notice(hop) == b""
+
+
+def test_notices_before_anything_else_wait_for_it():
+    """Else the first failure would decide for status 200, whatever comes of the others."""
+    hop = Hop("a", "b", "server_error", 1, 5)
+    for write in (
+        lambda made: made.encode(SAID),
+        lambda made: made.opening(),
+        lambda made: made.fail(StreamBroken("It broke.")),
+    ):
+        waiting = encoder()
+        assert waiting.notice(hop) == b""
+        wire = write(waiting)
+        assert wire.startswith(b': segue {"event":"fallback_start"')
+        assert wire.count(b"fallback_start") == 1

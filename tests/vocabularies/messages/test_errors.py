@@ -53,10 +53,11 @@ def test_an_overflow_is_said_in_the_words_clients_look_for():
             {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
             UpstreamError("Overloaded", "", "overloaded_error"),
         ),
-        ({"error": {"message": "m", "code": 402, "param": "p"}}, UpstreamError("m", "402", "", "p")),
+        ({"error": {"message": "m", "code": 402, "param": "p"}}, UpstreamError("m", "402", "", "p", 402)),
         ({"error": "bare"}, UpstreamError("bare")),
         ({"type": "message", "content": []}, UpstreamError()),
-        ({"error": {"message": 7, "type": []}}, UpstreamError()),
+        ({"error": {"message": 7, "type": []}}, UpstreamError("7")),
+        ({"detail": "Invalid messages"}, UpstreamError("Invalid messages")),
     ],
 )
 def test_a_providers_error_is_read(body: dict[str, object], expected: UpstreamError):

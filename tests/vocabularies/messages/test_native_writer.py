@@ -40,6 +40,16 @@ def test_everything_the_client_sent_arrives():
     assert sent["messages"][0] is request["messages"][0]
 
 
+def test_the_empty_block_of_a_restart_is_stripped():
+    """The API refuses an empty text; a user's own is left for it to refuse."""
+    empty = {"type": "text", "text": ""}
+    sent, warnings = passed(body(messages=turns(empty, {"type": "text", "text": "a"}, empty, CALL)))
+    assert sent["messages"][1]["content"] == [{"type": "text", "text": "a"}, CALL]
+    assert warnings == []
+    users = [{"role": "user", "content": [empty]}]
+    assert passed(body(messages=users)).body["messages"] == users
+
+
 def test_material_is_opened_for_its_origin():
     thinking = {"type": "thinking", "thinking": "Hm.", "signature": SIGNED}
     sent, warnings = passed(body(messages=turns(thinking, {"type": "redacted_thinking", "data": RED}, CALL)))

@@ -74,7 +74,7 @@ def test_every_error_has_words_whole_and_in_a_stream(kind: type[ProxyError]):
             {"error": {"message": "m", "type": "t", "param": "p", "code": "c"}},
             UpstreamError("m", "c", "t", "p"),
         ),
-        ({"error": {"message": "m", "code": 429}}, UpstreamError("m", "429")),
+        ({"error": {"message": "m", "code": 429}}, UpstreamError("m", "429", status=429)),
         ({"error": "m"}, UpstreamError("m")),
         ({"message": "m", "type": "t"}, UpstreamError("m", type="t")),
         ({"detail": "m"}, UpstreamError("m")),

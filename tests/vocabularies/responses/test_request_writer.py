@@ -92,6 +92,32 @@ def test_void_messages_and_our_own_member_are_stripped():
     assert "segue" not in body
 
 
+def thoughts(payload: str) -> dict[str, Any]:
+    return {"type": "reasoning", "summary": [], "encrypted_content": SEAL.close("encrypted", payload)}
+
+
+def test_what_a_restart_took_back_is_stripped_with_the_thoughts_that_led_to_it():
+    """A provider refuses reasoning that its own next item does not follow."""
+    asked, said = {"role": "user", "content": "go"}, {"role": "assistant", "type": "message", "content": "Hello"}
+    void = {"type": "message", "role": "assistant", "status": "incomplete", "content": []}
+    void_thoughts = {"type": "reasoning", "summary": [], "content": [], "status": "incomplete"}
+    given = [said, asked, thoughts("a"), thoughts("b"), void, void_thoughts, thoughts("c"), said, asked]
+    body, warnings = sent(input=given)
+    kept = {**thoughts("c"), "encrypted_content": "c"}
+    assert body["input"] == [said, asked, kept, said, asked]
+    assert warnings == []
+    roles = [turn.role for turn in RESPONSES.read_request({"model": "smart", "input": given}).turns]
+    assert roles == ["assistant", "user", "assistant", "user"]
+
+
+def test_thoughts_that_were_only_cut_short_are_kept():
+    cut = {**thoughts("a"), "content": [], "status": "incomplete"}
+    shown = {"type": "reasoning", "content": [], "status": "incomplete", "summary": [{"type": "summary_text"}]}
+    body, warnings = sent(input=[cut, shown, {"role": "user", "content": "go"}])
+    assert [item.get("encrypted_content") for item in body["input"]] == ["a", None]
+    assert warnings == [Warning("input[1]", "dropped")]
+
+
 def test_compaction_returns_to_its_origin_or_makes_others_ineligible():
     item = {"type": "compaction", "encrypted_content": SEAL.close("encrypted", "cmp")}
     request = RESPONSES.read_request({"model": "smart", "input": [item]})
