@@ -1,5 +1,5 @@
-"""Writes what is derived from the code: config/schema.json, docs/parameters.md and the field tables of
-docs/configuration.md. Run by `./dev docs`; a test fails when one of them is stale."""
+"""Writes what is derived from the code: config/schema.json, docs/parameters.md, the field tables of
+docs/configuration.md and docs/midstream.md. Run by `./dev docs`; a test fails when one of them is stale."""
 
 import json
 from collections.abc import Iterator
@@ -9,17 +9,27 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from proxy.runtime import spec
+from proxy.providers.catalog import PROVIDERS
+from proxy.providers.models import MODELS
+from proxy.runtime import spec, spec_routes, spec_upstreams
 from proxy.vocabularies.catalog import UPSTREAM
 from proxy.wire.parameters import PARAMETERS, Action, Parameter, Rule
 
 ROOT = Path(__file__).resolve().parents[1]
 
 # What must be in every file; the models have defaults there, so that its absence is told with all other mistakes.
-REQUIRED = {"RouteSpec": ["candidates"]}
+REQUIRED = {"RouteSpec": ["candidates"], "ConcurrencySpec": ["limit"]}
 REQUIRED_AT_THE_TOP = ["secret", "providers", "routes"]
+# Sections of which one field may stand alone.
+SHORT_FORMS = {"ConcurrencySpec": "limit", "HedgingSpec": "after_seconds"}
 _REFERENCE = {"type": "string", "pattern": r"\$\{"}
 _BEGIN, _END = "<!-- fields: written by ./dev docs -->", "<!-- end of fields -->"
+_HEIRS_BEGIN, _HEIRS_END = "<!-- who goes on: written by ./dev docs -->", "<!-- end of who goes on -->"
+_PREFILLS = {
+    "plain": "a trailing assistant message",
+    "prefix": "`prefix: true` in a trailing assistant message",
+    "continue_final_message": "`continue_final_message` and a trailing assistant message",
+}
 
 _PARAMETERS_TOP = """\
 # Parameters
@@ -44,7 +54,8 @@ def rendered() -> dict[str, str]:
     return {
         "config/schema.json": json.dumps(schema(), indent=2, ensure_ascii=False) + "\n",
         "docs/parameters.md": parameter_table(),
-        "docs/configuration.md": with_field_tables((ROOT / "docs/configuration.md").read_text("utf-8")),
+        "docs/configuration.md": _with_tables("docs/configuration.md", _BEGIN, _END, _field_tables()),
+        "docs/midstream.md": _with_tables("docs/midstream.md", _HEIRS_BEGIN, _HEIRS_END, _heirs()),
     }
 
 
@@ -60,6 +71,9 @@ def schema() -> dict[str, Any]:
             sections["CandidateSpec"],
         ]
     }
+    for name, field in SHORT_FORMS.items():
+        short = {key: value for key, value in sections[name]["properties"][field].items() if key != "default"}
+        sections[name] = {"anyOf": [short, sections[name]]}
     sections["StoreSpec"]["properties"]["url"]["default"] = _shown(spec.StoreSpec.model_fields["url"].default)
     sections["StoreSpec"] = {"anyOf": [{"type": "string", "description": "embedded, or a URL"}, sections["StoreSpec"]]}
     top = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Segue configuration"}
@@ -108,13 +122,29 @@ def _escaped(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def with_field_tables(page: str) -> str:
+def _with_tables(path: str, begin: str, end: str, tables: Iterator[str]) -> str:
     """The page with fresh tables between its marks. Raises ValueError if the marks are missing."""
-    before, begin, rest = page.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not (begin and end):
-        raise ValueError(f"docs/configuration.md lacks {_BEGIN} … {_END}")
-    return f"{before}{_BEGIN}\n\n" + "\n".join(_field_tables()) + f"\n{_END}{after}"
+    before, found, rest = (ROOT / path).read_text("utf-8").partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise ValueError(f"{path} lacks {begin} … {end}")
+    return f"{before}{begin}\n\n" + "\n".join(tables) + f"\n{end}{after}"
+
+
+def _heirs() -> Iterator[str]:
+    """Who is known to go on with an answer: providers first, then single models."""
+    yield from ("| provider | vocabulary | asked by | where |", "|---|---|---|---|")
+    for provider in PROVIDERS.values():
+        for endpoint in provider.endpoints:
+            quirks = endpoint.quirks
+            if quirks.prefill is not None:
+                asked = _PREFILLS[quirks.prefill] + ("; its echo is cut off" if quirks.prefill_echoed else "")
+                path = quirks.prefill_path or endpoint.path
+                yield f"| {provider.name} | {endpoint.vocabulary} | {asked} | `{path}` |"
+    for does, said in ((True, "These models go on"), (False, "These refuse it, or begin anew")):
+        names = ", ".join(f"`{model.prefix}`" for model in MODELS if model.accepts_prefill is does)
+        yield from ("", f"{said}, whatever their provider does for others: {names}.")
+    yield ""
 
 
 _TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -123,13 +153,18 @@ _TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("operations", spec.OperationsSpec),
     ("operations.admin_keys[]", spec.AdminKeySpec),
     ("store", spec.StoreSpec),
-    ("providers.NAME", spec.ProviderSpec),
-    ("providers.NAME.quirks", spec.QuirksSpec),
-    ("defaults", spec.DefaultsSpec),
-    ("routes.NAME", spec.RouteSpec),
-    ("routes.NAME.candidates[]", spec.CandidateSpec),
-    ("timeouts", spec.RouteTimeouts),
-    ("breaker", spec.BreakerSpec),
+    ("providers.NAME", spec_upstreams.ProviderSpec),
+    ("providers.NAME.quirks", spec_upstreams.QuirksSpec),
+    ("defaults", spec_routes.DefaultsSpec),
+    ("routes.NAME", spec_routes.RouteSpec),
+    ("routes.NAME.candidates[]: a candidate", spec_routes.CandidateSpec),
+    ("routes.NAME.candidates[]: several of equal rank", spec_routes.StepSpec),
+    ("routes.NAME.candidates[]: another route", spec_routes.NestedSpec),
+    ("concurrency", spec_routes.ConcurrencySpec),
+    ("retries", spec_routes.RetriesSpec),
+    ("hedging", spec_routes.HedgingSpec),
+    ("timeouts", spec_routes.RouteTimeouts),
+    ("breaker", spec_routes.BreakerSpec),
     ("tenants.NAME", spec.TenantSpec),
     ("tenants.NAME.keys[]", spec.KeySpec),
 )

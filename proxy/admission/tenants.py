@@ -1,9 +1,10 @@
 """API key -> tenant, and what that key may do."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from proxy.admission.shared_keys import SharedKeys
-from proxy.errors import PermissionDenied, Unauthenticated
+from proxy.errors import PermissionDenied, Unauthenticated, UnknownModel
+from proxy.routing.candidates import Route
 from proxy.runtime import keys
 from proxy.runtime.snapshot import Key, Snapshot
 from proxy.wire.fields import shown
@@ -41,11 +42,17 @@ async def authenticate(
         if keys.parse(credential) is None:
             raise _malformed()
         key = await shared.find(snapshot, digest, deadline)
-    if key is None or key.id in shared.revoked:
+    usable = checked(key, shared.revoked, now)
+    snapshot.recognized.setdefault(mark, digest)
+    return usable
+
+
+def checked(key: Key | None, revoked: Container[str], now: float) -> Key:
+    """The key that was found, if it opens anything. `revoked`: ids; `now`: unix seconds. Raises Unauthenticated."""
+    if key is None or key.id in revoked:
         raise Unauthenticated("Incorrect API key provided: it is unknown here or has been revoked.")
     if key.expires is not None and now >= key.expires:
         raise Unauthenticated("The API key has expired. Ask for a new one.")
-    snapshot.recognized.setdefault(mark, digest)
     return key
 
 
@@ -55,6 +62,24 @@ def authorize(key: Key, scope: str, model: str | None = None) -> None:
         raise PermissionDenied(f"This API key lacks the scope '{scope}'.")
     if model is not None and not key.may_use(model):
         raise PermissionDenied(f"This API key may not use the model '{shown(model, 200)}'.", param="model")
+
+
+def permitted(snapshot: Snapshot, key: Key, scope: str, model: str) -> Route:
+    """The route a key may use under this name. Raises PermissionDenied, UnknownModel."""
+    authorize(key, scope, model)
+    return route_named(snapshot, model)
+
+
+def route_named(snapshot: Snapshot, model: str) -> Route:
+    """Raises UnknownModel."""
+    route = snapshot.routes.get(model)
+    if route is None:
+        raise UnknownModel(
+            f"The model '{shown(model, 200)}' does not exist or you do not have access to it. "
+            "GET /v1/models lists yours.",
+            param="model",
+        )
+    return route
 
 
 def _malformed() -> Unauthenticated:

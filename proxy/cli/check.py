@@ -11,8 +11,9 @@ from proxy.cli.configuration import load_file, mistakes
 from proxy.cli.files import fail
 from proxy.routing.candidates import Operation, Route
 from proxy.runtime.advice import advice
+from proxy.runtime.build import Configuration
 from proxy.runtime.problems import ConfigurationError
-from proxy.runtime.snapshot import Key, Snapshot
+from proxy.runtime.snapshot import Key
 
 
 def run(
@@ -25,34 +26,37 @@ def run(
     if file is None or None not in (named, config):
         fail("name one configuration to check: segue check FILE")
     try:
-        snapshot = load_file(file).snapshot
+        configuration = load_file(file)
     except ConfigurationError as error:
         typer.echo(mistakes(error, file))
         raise typer.Exit(1) from None
     typer.echo(f"{file}: no mistakes")
-    for line in summary(snapshot, time.time()):
+    for line in summary(configuration, time.time()):
         typer.echo(line)
 
 
-def summary(snapshot: Snapshot, now: float) -> Iterator[str]:
+def summary(configuration: Configuration, now: float) -> Iterator[str]:
+    snapshot = configuration.snapshot
     yield "\nroutes"
     for route in snapshot.routes.values():
         yield from _described(route)
     yield "\ntenants"
     for key in snapshot.keys.values():
         yield f"  {key.tenant}: key {key.id}, {_rights(key)}"
-    warnings = advice(snapshot, now)
+    warnings = advice(configuration, now)
     if warnings:
         yield "\nwarnings"
         yield from (f"  {warning}" for warning in warnings)
 
 
 def _described(route: Route) -> Iterator[str]:
+    """The numbers are those of the steps."""
     yield f"  {route.name}"
-    for number, target in enumerate(route.candidates, 1):
+    for target, place in zip(route.candidates, route.placed(), strict=True):
         vocabulary, _ = target.operations[Operation.GENERATE]
         window = f", {target.context_window:,} tokens" if target.context_window else ""
-        yield f"    {number}. {target.name} ({vocabulary.name}{window})"
+        weight = f", weight {place.weight:g}" if place.weight != 1 else ""
+        yield f"    {place.step + 1}. {target.name} ({vocabulary.name}{window}{weight})"
 
 
 def _rights(key: Key) -> str:

@@ -11,19 +11,10 @@ from proxy.canonical.request import Image, Request
 from proxy.errors import NoCapableCandidate
 from proxy.providers.provider import Provider
 from proxy.routing.breaker import BreakerSettings
+from proxy.routing.settings import Affinity, Choice, Concurrency, Hedging, Retries, Timeouts
 from proxy.wire.codec import Objection, Peer, Upstream
 from proxy.wire.fields import shown
 from proxy.wire.quirks import Quirks
-
-
-class Timeouts(msgspec.Struct, frozen=True):
-    """Seconds a phase of one attempt may take; `total` is the request's deadline over all attempts."""
-
-    total: float = 600.0
-    connect: float = 5.0
-    headers: float = 60.0
-    first_token: float = 120.0
-    idle: float = 60.0
 
 
 class Operation(Enum):
@@ -50,6 +41,7 @@ class Target(msgspec.Struct, frozen=True, gc=False):
     seal: Seal
     timeouts: Timeouts = Timeouts()
     breaker: BreakerSettings = BreakerSettings()
+    concurrency: Concurrency | None = None
     context_window: int | None = None
     max_output_tokens: int | None = None
     takes_images: bool | None = None  # None = unknown, so allowed
@@ -64,13 +56,23 @@ class Target(msgspec.Struct, frozen=True, gc=False):
         return Peer(self.model, self.quirks, self.seal._replace(takes_untagged=first))
 
 
+class Place(NamedTuple):
+    """Where one of a route's candidates stands: the number of its step, counted from 0, and its share of that step (0 =
+    only when the others are gone). Steps are gone through in order; within one, the route's choice decides."""
+
+    step: int
+    weight: float = 1.0
+
+
 class Candidate(NamedTuple):
-    """A target that may serve this request: the vocabulary and address it is asked in, and its side of the attempt."""
+    """A target that may serve this request: the vocabulary and address it is asked in, its side of the attempt, and its
+    place in the route."""
 
     target: Target
     vocabulary: Upstream
     url: str
     peer: Peer
+    place: Place = Place(0)
 
 
 class Refusal(NamedTuple):
@@ -81,31 +83,46 @@ class Refusal(NamedTuple):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """The model name clients use and who answers for it, in order. `offers`: see `offered`."""
+    """The model name clients use and who answers for it, in order. `places`: of the candidates, one each; empty = every
+    candidate is a step of its own. `offers`: see `offered`."""
 
     name: str
     candidates: tuple[Target, ...]
+    places: tuple[Place, ...] = ()
+    choices: tuple[Choice, ...] = ()  # of the steps; a missing one is weighted
+    affinity: Affinity = Affinity()
+    retries: Retries = Retries()
+    hedging: Hedging | None = None
+    midstream: str = "fail"  # see `settings.MIDSTREAM`
     announce: str = "held"  # held | eager
     timeouts: Timeouts = Timeouts()
     next_on_content_filter: bool = False
+    accepts_empty_answer: bool = True  # False: one that ends by itself without a word is a failed attempt
     dimensions: int | None = None
     offers: dict[Operation, list[Candidate | Refusal]] = {}
+
+    def placed(self) -> tuple[Place, ...]:
+        """The places of its candidates, also where each has a step of its own."""
+        return self.places or tuple(map(Place, range(len(self.candidates))))
 
     def offered(self, operation: Operation) -> list[Candidate | Refusal]:
         """What its targets come to for `operation`, in order; the same for every request, so worked out only once."""
         found = self.offers.get(operation)
         if found is None:
-            found = [_offer(target, operation, first=at == 0) for at, target in enumerate(self.candidates)]
+            found = [
+                _offer(target, operation, place, first=at == 0)
+                for at, (target, place) in enumerate(zip(self.candidates, self.placed(), strict=True))
+            ]
             self.offers[operation] = found
         return found
 
 
-def _offer(target: Target, operation: Operation, *, first: bool) -> Candidate | Refusal:
+def _offer(target: Target, operation: Operation, place: Place, *, first: bool) -> Candidate | Refusal:
     asked = target.asked_for(operation)
     if asked is None:
         return Refusal(target, Objection("model", f"its provider offers no {operation.value}"))
     vocabulary, path = asked
-    return Candidate(target, vocabulary, target.base_url + path, target.peer(first=first))
+    return Candidate(target, vocabulary, target.base_url + path, target.peer(first=first), place)
 
 
 def eligible(route: Route, request: Request, operation: Operation) -> tuple[list[Candidate], list[Refusal]]:

@@ -11,7 +11,9 @@ from proxy.providers.provider import Provider
 from proxy.runtime import keys
 from proxy.runtime.build import Configuration, build_snapshot
 from proxy.runtime.problems import ConfigurationError, Problem
-from proxy.runtime.spec import CandidateSpec, KeySpec, ProviderSpec, RouteSpec, Spec, TenantSpec
+from proxy.runtime.spec import KeySpec, Spec, TenantSpec
+from proxy.runtime.spec_routes import CandidateSpec, RouteSpec
+from proxy.runtime.spec_upstreams import ProviderSpec
 
 SECRET_VARIABLE = "SEGUE_SECRET"
 TENANT = "local"
@@ -78,7 +80,7 @@ def _routes(found: list[_Found]) -> dict[str, RouteSpec]:
     for each in found:
         for model in each.models:
             chains.setdefault(model, []).append((each, model))
-    return {name: RouteSpec(candidates=_candidates(chain)) for name, chain in chains.items()}
+    return {name: RouteSpec(candidates=[*_candidates(chain)]) for name, chain in chains.items()}
 
 
 def _candidates(chain: Iterable[tuple[_Found, str]]) -> list[CandidateSpec]:

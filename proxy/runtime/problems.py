@@ -45,8 +45,10 @@ class Problems:
         self._doubtful = set(doubtful)
 
     def add(self, path: Path, message: str, remedy: str) -> None:
-        if not self.doubts(path):
-            self.found.append(Problem(path, None, message, remedy))
+        """A mistake is told once, however many routes lead to it."""
+        problem = Problem(path, None, message, remedy)
+        if problem not in self.found and not self.doubts(path):
+            self.found.append(problem)
 
     def doubts(self, path: Path) -> bool:
         return any(path[: len(known)] == known or known[: len(path)] == path for known in self._doubtful)

@@ -31,7 +31,8 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class ServerSettings(msgspec.Struct, frozen=True):
-    """Sizes in bytes, times in seconds."""
+    """Sizes in bytes, times in seconds. `in_flight_limit`: requests at once in all workers together, None = any number;
+    `shed_at_lag`: how late the event loop may be before requests are turned away, 0 = however late."""
 
     host: str = "127.0.0.1"
     port: int = 8080
@@ -45,6 +46,8 @@ class ServerSettings(msgspec.Struct, frozen=True):
     drain_accepting: float = 5.0
     shutdown_grace: float = 300.0
     workers: int | None = None  # None = one per core
+    in_flight_limit: int | None = None
+    shed_at_lag: float = 1.0
 
 
 class AdminKey(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ from proxy.canonical.origin import Origins, Seal
 from proxy.providers.catalog import PROVIDERS
 from proxy.providers.provider import Provider
 from proxy.runtime.problems import Path, Problems, listed, suggestion
-from proxy.runtime.spec import ProviderSpec, QuirksSpec
+from proxy.runtime.spec_upstreams import ProviderSpec, QuirksSpec
 from proxy.wire.parameters import NAMES
 from proxy.wire.quirks import Quirks
 
@@ -30,6 +30,8 @@ _MAY_BE_NULL = frozenset(
         "thinking",
         "thinking_off",
         "efforts",
+        "prefill",
+        "prefill_path",
     }
 )
 

@@ -2,6 +2,7 @@
 that whatever else is wrong can be found in the same go."""
 
 import copy
+import types
 import typing
 from typing import Any, NamedTuple
 
@@ -11,8 +12,10 @@ from pydantic_core import ErrorDetails
 from proxy.runtime.document import Document
 from proxy.runtime.problems import Path, Problem, listed, place, suggestion
 from proxy.runtime.spec import Spec
+from proxy.runtime.spec_routes import STEP_KINDS
 
 _ROUNDS = 6
+_NAME = "[key]"
 
 
 class Validated(NamedTuple):
@@ -46,15 +49,27 @@ def _mend(values: Any, error: ErrorDetails) -> None:
     *above, last = _loc(error)
     parent: Any = values
     for step in above:
+        if isinstance(parent, dict) and step not in parent:
+            return  # taken out already
         if parent[step] is None:
             parent[step] = {}  # a section left empty
+        elif not isinstance(parent[step], dict | list):  # the short form of a section
+            _drop(parent, step)
+            return
         parent = parent[step]
     if error["type"] == "missing":
         parent[last] = ""
-    elif isinstance(last, int) and parent[last] != {}:
-        parent[last] = {}  # its neighbours keep their places
-    elif isinstance(last, int) or last in parent:
-        del parent[last]
+    elif error["type"] == "list_type":
+        parent[last] = []
+    else:
+        _drop(parent, last)
+
+
+def _drop(parent: Any, step: str | int) -> None:
+    if isinstance(step, int) and parent[step] != {}:
+        parent[step] = {}  # its neighbours keep their places
+    elif isinstance(step, int) or step in parent:
+        del parent[step]
 
 
 def _problem(error: ErrorDetails, document: Document) -> Problem:
@@ -64,9 +79,16 @@ def _problem(error: ErrorDetails, document: Document) -> Problem:
 
 
 def _loc(error: ErrorDetails) -> Path:
-    """The place of a mistake; pydantic marks a mapping's own name by one more step."""
+    """The place of a mistake; pydantic marks a mapping's own name by one more step, and so it does what kind of step of
+    a route it took a value for."""
     loc: Path = tuple(error["loc"])
-    return loc[:-1] if loc[-1:] == ("[key]",) else loc
+    if loc[-1:] == (_NAME,):
+        loc = loc[:-1]
+    return tuple(step for at, step in enumerate(loc) if not _is_kind(loc, at))
+
+
+def _is_kind(loc: Path, at: int) -> bool:
+    return at > 0 and isinstance(loc[at - 1], int) and loc[at] in STEP_KINDS
 
 
 def _wording(error: ErrorDetails, path: Path) -> tuple[str, str]:
@@ -75,7 +97,7 @@ def _wording(error: ErrorDetails, path: Path) -> tuple[str, str]:
     context = error.get("ctx", {})
     match error["type"]:
         case "extra_forbidden":
-            known = fields_at(path[:-1])
+            known = fields_at(tuple(error["loc"])[:-1])
             return f"unknown field '{path[-1]}'", suggestion(str(path[-1]), known, f"use one of: {listed(known)}")
         case "missing":
             return f"'{name}' is missing", "add it"
@@ -84,7 +106,8 @@ def _wording(error: ErrorDetails, path: Path) -> tuple[str, str]:
         case "string_pattern_mismatch":
             return f"'{name}' has characters that have no place in a name", "use printable ones"
         case "value_error":
-            return f"{context.get('error')}", "correct it"
+            message, remedy = (*context["error"].args, "correct it")[:2]
+            return str(message), str(remedy)
         case kind if kind in _LIMITS:
             wording, limit = _LIMITS[kind]
             return f"'{name}' must be {wording} {context.get(limit)}", f"it says '{error['input']}'"
@@ -131,11 +154,26 @@ _KINDS = {
 
 
 def fields_at(path: Path) -> list[str]:
-    """The fields of the section at `path` of a configuration file; empty where it is no section."""
+    """The fields of the section at `path` of a configuration file; empty where it is no section. `path` may have the
+    kinds of steps in it that pydantic puts there; without one a step is a candidate."""
     annotation: Any = Spec
-    for step in path:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            annotation = annotation.model_fields[str(step)].annotation
+    for at, step in enumerate(path):
+        if _is_kind(path, at):
+            annotation = STEP_KINDS[step]
+        elif _is_section(annotation):
+            annotation = _plain(annotation.model_fields[str(step)].annotation)
         else:
-            annotation = typing.get_args(annotation)[-1]
-    return list(annotation.model_fields) if isinstance(annotation, type) and issubclass(annotation, BaseModel) else []
+            annotation = _plain(typing.get_args(annotation)[-1])
+    return list(annotation.model_fields) if _is_section(annotation) else []
+
+
+def _plain(annotation: Any) -> Any:
+    """A type without its annotations, and of several the first: the others are None, or another short form."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _plain(annotation.__origin__)
+    return _plain(typing.get_args(annotation)[0]) if origin in (typing.Union, types.UnionType) else annotation
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from proxy.runtime.build import load
+from proxy.runtime.build import Configuration, load
 from proxy.runtime.problems import ConfigurationError, Problem
 from proxy.runtime.snapshot import Snapshot
 
@@ -32,8 +32,12 @@ def no_files(path: str) -> str:
     raise FileNotFoundError(2, "No such file or directory", path)
 
 
+def configured(text: str, environment: Mapping[str, str] | None = None) -> Configuration:
+    return load(text, environment or {}, no_files)
+
+
 def loaded(text: str, environment: Mapping[str, str] | None = None) -> Snapshot:
-    return load(text, environment or {}, no_files).snapshot
+    return configured(text, environment).snapshot
 
 
 def problems(text: str, environment: Mapping[str, str] | None = None) -> list[Problem]:

@@ -1,15 +1,17 @@
 """What a right configuration becomes."""
 
+import re
 from dataclasses import fields
 from datetime import UTC, datetime
 
 from proxy.canonical.origin import Origins
 from proxy.routing.breaker import BreakerSettings
-from proxy.routing.candidates import Operation, Target, Timeouts
-from proxy.runtime import build, keys
-from proxy.runtime.advice import advice
+from proxy.routing.candidates import Operation, Target
+from proxy.routing.settings import Concurrency, Hedging, Retries, Timeouts
+from proxy.runtime import keys, routes
 from proxy.runtime.snapshot import ServerSettings
-from proxy.runtime.spec import QuirksSpec
+from proxy.runtime.spec_routes import BreakerSpec, ConcurrencySpec, HedgingSpec, RetriesSpec, RouteTimeouts
+from proxy.runtime.spec_upstreams import QuirksSpec
 from proxy.wire.quirks import Quirks
 from tests.runtime.sample import HASH, RIGHT, SECRET, changed, loaded
 
@@ -113,15 +115,35 @@ defaults:
 
 
 def test_every_setting_can_be_written():
-    assert set(build._BREAKER.values()) == set(BreakerSettings.__struct_fields__)
-    assert set(build._TIMEOUTS.values()) == set(Timeouts.__struct_fields__)
+    assert set(routes.BREAKER.values()) == set(BreakerSettings.__struct_fields__)
+    assert set(routes.TIMEOUTS.values()) == set(Timeouts.__struct_fields__)
+    assert set(routes.RETRIES.values()) == set(Retries.__struct_fields__)
+    assert set(routes.CONCURRENCY.values()) == set(Concurrency.__struct_fields__)
+
+
+def test_the_defaults_are_what_the_descriptions_say():
+    """`(default 5)` in the words of a field is the built-in value of the setting."""
+    kinds = (
+        (RouteTimeouts, routes.TIMEOUTS, Timeouts()),
+        (BreakerSpec, routes.BREAKER, BreakerSettings()),
+        (RetriesSpec, routes.RETRIES, Retries()),
+        (ConcurrencySpec, {"queue": "queue"}, Concurrency(limit=1)),
+        (HedgingSpec, {"share": "share"}, Hedging()),
+    )
+    for section, names, settings in kinds:
+        for written, field in names.items():
+            told = re.search(r"\(default ([\d.]+)", section.model_fields[written].description or "")
+            assert told is not None, (section, written)
+            assert float(told[1]) == getattr(settings, field), (section, written)
 
 
 def test_route_policies():
-    route = loaded(changed(CANDIDATE, f"{CANDIDATE}\n    announce: eager\n    on_content_filter: next")).routes["gpt"]
-    assert (route.announce, route.next_on_content_filter) == ("eager", True)
+    words = "announce: eager\n    on_content_filter: next\n    on_empty_answer: retry"
+    route = loaded(changed(CANDIDATE, f"{CANDIDATE}\n    {words}")).routes["gpt"]
+    assert (route.announce, route.next_on_content_filter, route.accepts_empty_answer) == ("eager", True, False)
     plain = loaded(RIGHT).routes["gpt"]
-    assert (plain.announce, plain.next_on_content_filter, plain.dimensions) == ("held", False, None)
+    assert (plain.announce, plain.next_on_content_filter, plain.accepts_empty_answer) == ("held", False, True)
+    assert plain.dimensions is None
 
 
 def test_the_server_and_its_units():
@@ -158,17 +180,3 @@ def test_tags_depend_on_the_secret():
     tag = loaded(RIGHT).origins.tag("o", "encrypted", "x")
     assert Origins(SECRET.encode()).read(tag) is not None
     assert loaded(changed(SECRET, "another secret for tests")).origins.read(tag) is None
-
-
-def test_advice():
-    rights = f", models: [gpt], expires: 2020-01-01}}\n      - {{id: zz12cd34, hash: {'0' * 64}, models: [gpt]}}"
-    text = changed(KEY, KEY[:-1] + rights).replace("tenants:", "  lone:\n    candidates: [far/m]\ntenants:")
-    text = text.replace("routes:", "  far: {type: vllm, base_url: 'http://far.example/v1', api_key: k}\nroutes:")
-    told = "\n".join(advice(loaded(text + "operations: {host: 0.0.0.0}"), now=1_800_000_000.0))
-    assert "ab12cd34 of tenant team-a has expired" in told
-    assert "zz12cd34 of tenant team-a has a placeholder" in told
-    assert "route lone: no key may use it" in told
-    assert "route lone: it has one candidate" in told
-    assert "unencrypted to http://far.example/v1" in told
-    assert "metrics are open" in told
-    assert advice(loaded(RIGHT), now=0.0) == []

@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 from proxy.runtime.advice import advice
-from tests.runtime.sample import RIGHT, loaded
+from tests.runtime.sample import RIGHT, configured
 from tools.generate import ROOT, rendered, schema
 
 # What the head of config/segue.yaml says it needs.
@@ -17,7 +17,9 @@ ENVIRONMENT = {
 }
 
 
-@pytest.mark.parametrize("path", ["config/schema.json", "docs/parameters.md", "docs/configuration.md"])
+@pytest.mark.parametrize(
+    "path", ["config/schema.json", "docs/parameters.md", "docs/configuration.md", "docs/midstream.md"]
+)
 def test_generated_files_are_fresh(path: str):
     assert (ROOT / path).read_text("utf-8") == rendered()[path], "run ./dev docs"
 
@@ -25,7 +27,7 @@ def test_generated_files_are_fresh(path: str):
 @pytest.mark.parametrize("name", ["segue.yaml", "minimal.yaml"])
 def test_shipped_configurations_are_right(name: str):
     text = (ROOT / "config" / name).read_text("utf-8")
-    told = advice(loaded(text, ENVIRONMENT), now=1_800_000_000.0)
+    told = advice(configured(text, ENVIRONMENT), now=1_800_000_000.0)
     assert all("placeholder" in line for line in told), told
     assert [
         variable for variable in ENVIRONMENT if f"${{{variable}}}" in text and f"{variable}" not in text[:900]
@@ -53,6 +55,12 @@ def numbers(text: str) -> dict[str, object]:
         ("- openai/gpt-6.1-sol", "- gpt"),
         ("- openai/gpt-6.1-sol", "- {provider: openai}"),
         ("routes:", "server: {port: many}\nroutes:"),
+        ("- openai/gpt-6.1-sol", "- {any: [openai/a], wieght: 2}"),
+        ("- openai/gpt-6.1-sol", "- {any: [{route: gpt}]}"),
+        ("- openai/gpt-6.1-sol", "- {route: gpt, weight: 2}"),
+        ("- openai/gpt-6.1-sol", "- {provider: openai, model: a, concurrency: {queue: 2}}"),
+        ("tenants:", "    affinity: cookie\ntenants:"),
+        ("tenants:", "    hedging: sometimes\ntenants:"),
     ],
 )
 def test_editors_see_mistakes(old: str, wrong: str):

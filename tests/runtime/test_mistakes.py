@@ -43,6 +43,13 @@ def test_what_is_right_has_none():
             "no place in a name",
             "printable",
         ),
+        (
+            changed(CANDIDATE, '- {provider: openai, model: m, name: "credential:x"}'),
+            "routes.gpt.candidates[1]",
+            11,
+            "begins with 'credential:'",
+            "another 'name'",
+        ),
         (changed(CANDIDATE, "- {provider: openai}"), "routes.gpt.candidates[1].model", 11, "missing", "add"),
         (changed(CANDIDATE, "- openai/gpt-6.1-sol"), "routes.gpt.candidates[1]", 11, "twice", "'name'"),
         (changed("  anthropic:\n", "  claude:\n"), "providers.claude", 5, "unknown provider type", "types: openai, "),
