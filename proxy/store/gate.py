@@ -9,7 +9,9 @@ from proxy.store.down import Kind, kind_of, says_ill_health
 from proxy.store.scripts import Script
 
 # One failure is enough: no second request pays for learning what is known. Times in seconds.
-_SETTINGS = BreakerSettings(consecutive_failures=1, open_time=0.1, longest_open_time=0.5, success_threshold=1)
+_SETTINGS = BreakerSettings(
+    consecutive_failures=1, open_time=0.1, longest_open_time=0.5, success_threshold=1, slow_start=0.0
+)
 _CLOSED = STATES[0]
 _NO_WRITES: tuple[Kind, ...] = ("full", "read_only")
 

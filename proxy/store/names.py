@@ -5,6 +5,9 @@ breakers and probe leases under their target (contract §9)."""
 CHANGES = "segue:{segue}:changes"
 """The channel on which every change of key records is told, as the new version."""
 
+BREAKERS = "segue:{segue}:breakers"
+"""The channel on which every change of a breaker is told, by the script that makes it."""
+
 
 def of_records(part: str) -> str:
     """`segue:{segue}:PART`. These keys have no TTL."""

@@ -7,13 +7,20 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from proxy.errors import Verdict
 from proxy.routing.breaker import Breaker, BreakerSettings, Permit
+from proxy.routing.standing import Standing
 
 SUCCESS, FAILURE, NONE, COOL = Verdict.SUCCESS, Verdict.FAILURE, Verdict.NONE, Verdict.COOL_DOWN
-SETTINGS = BreakerSettings()
 
 
 def breaker(jitter: float = 0.5, **settings: float) -> Breaker:
-    return Breaker(BreakerSettings(**settings), lambda: jitter)  # type: ignore[arg-type]
+    """Without a slow start, unless told otherwise."""
+    return Breaker(BreakerSettings(**{"slow_start": 0.0} | settings), lambda: jitter)  # type: ignore[arg-type]
+
+
+def detail(target: Breaker, now: float) -> str:
+    """Why it refuses, "" if it does not."""
+    objection = target.objection(now)
+    return objection.detail if objection is not None else ""
 
 
 def tell(target: Breaker, now: float, *verdicts: Verdict) -> None:
@@ -37,6 +44,7 @@ def test_a_run_of_failures_trips():
     tell(target, 0, FAILURE)
     assert target.state == "open"
     assert target.acquire(0) is None
+    assert target.objection(4) == ("breaker_open", 6)
 
 
 def test_a_success_ends_the_run():
@@ -72,7 +80,7 @@ def test_old_outcomes_leave_the_window():
     assert target.state == "open"
 
 
-def test_verdicts_about_other_things_say_nothing_of_health():
+def test_c06_verdicts_about_other_things_say_nothing_of_health():
     target = breaker()
     for _ in range(100):
         tell(target, 0, NONE, Verdict.CREDENTIAL)
@@ -86,6 +94,7 @@ def test_one_probe_of_five_hundred():
     assert sum(permit is not None for permit in permits) == 1
     assert target.state == "half-open"
     assert target.retry_in(10.0) == 0
+    assert detail(target, 10.0) == "probe_pending"
 
 
 def test_closing_takes_success_threshold_probes_one_at_a_time():
@@ -242,17 +251,26 @@ def test_open_time_is_jittered(jitter: float, wait: float):
     assert target.acquire(wait + 0.01) is not None
 
 
-def test_a_cool_down_is_the_longer_of_old_and_new():
+def test_c01_a_cool_down_is_the_longer_of_old_and_new():
     target = breaker()
     permits = [target.acquire(0) for _ in range(3)]
     for permit, wait, until in zip(permits, (5.0, 30.0, 2.0), (5, 30, 30), strict=True):
         assert permit is not None
         permit.report(COOL, 0, wait)
         assert target.retry_in(0) == until
-    assert target.cooling
+    assert target.objection(10) == ("cooling_down", 20)
     assert target.state == "closed"
     assert target.acquire(29.9) is None
     assert target.acquire(30) is not None
+
+
+def test_a_pause_that_others_were_asked_for_counts_too():
+    target = breaker()
+    tell(target, 0, COOL)
+    target.cool(20.0)
+    target.cool(10.0)
+    assert target.objection(0) == ("cooling_down", 20)
+    assert target.acquire(20) is not None
 
 
 def test_a_rate_limit_without_a_time_cools_for_a_second():
@@ -268,12 +286,14 @@ def test_a_stale_rate_limit_still_cools():
     assert late is not None
     late.report(COOL, 1, 100)
     assert target.retry_in(1) == 100
-    assert not target.cooling
+    assert detail(target, 1) == "breaker_open"
+    assert detail(target, 50) == "cooling_down"
     assert target.acquire(50) is None
 
 
 class Machine(RuleBasedStateMachine):
-    """Any order of permits and reports, judged by a plain account of what a breaker owes its callers."""
+    """Any order of permits, reports, orders and news of others, judged by a plain account of what a breaker owes its
+    callers."""
 
     permits = Bundle("permits")
 
@@ -281,26 +301,24 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.now = 0.0
         self.breaker = Breaker(BreakerSettings(consecutive_failures=3, minimum_volume=6), lambda: 0.5)
-        self.run = 0
         self.outstanding: list[Permit] = []
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 5.0, 40.0]))
     def wait(self, seconds: float) -> None:
         self.now += seconds
 
-    @rule(target=permits)
-    def acquire(self) -> Permit | None:
-        before, wait = self.breaker.state, self.breaker.retry_in(self.now)
-        permit = self.breaker.acquire(self.now)
-        if wait > 0:
+    @rule(target=permits, is_last=st.booleans())
+    def acquire(self, is_last: bool) -> Permit | None:
+        before, objection = self.breaker.state, self.breaker.objection(self.now)
+        permit = self.breaker.acquire(self.now, is_last)
+        if objection is None or (is_last and objection.detail == "slow_start"):
+            assert permit is not None
+        elif self.breaker.retry_in(self.now) > 0:
             assert permit is None
-        elif before == "closed":
-            assert permit is not None
-        elif before == "open":
-            assert permit is not None
+        if before == "open" and permit is not None:
             assert self.breaker.state == "half-open"
         if self.breaker.state == "half-open" and permit is not None:
-            assert self.breaker.acquire(self.now) is None, "a second probe"
+            assert self.breaker.acquire(self.now, is_last) is None, "a second probe"
         if permit is not None:
             self.outstanding.append(permit)
         return permit
@@ -322,6 +340,23 @@ class Machine(RuleBasedStateMachine):
             assert self.breaker.state == settled, "a second report counted"
         if permit in self.outstanding:
             self.outstanding.remove(permit)
+
+    @rule(seconds=st.sampled_from([1.0, 30.0]))
+    def force_open(self, seconds: float) -> None:
+        self.breaker.force_open(self.now, seconds)
+        assert self.breaker.acquire(self.now, True) is None
+        assert self.breaker.forced_for(self.now) == pytest.approx(seconds)
+
+    @rule()
+    def reset(self) -> None:
+        self.breaker.reset(self.now)
+        assert self.breaker.objection(self.now) is None
+
+    @rule(is_open=st.booleans(), seconds=st.sampled_from([0.0, 3.0, 30.0]), is_forced=st.booleans())
+    def adopt(self, is_open: bool, seconds: float, is_forced: bool) -> None:
+        self.breaker.adopt(Standing(is_open, seconds, 2, is_open and is_forced), self.now)
+        assert self.breaker.standing(self.now).is_open is is_open
+        assert self.breaker.standing(self.now).trips == 2
 
     @precondition(lambda self: self.breaker.state != "closed")
     @rule()

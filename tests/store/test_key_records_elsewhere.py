@@ -1,4 +1,4 @@
-"""The same tests of tenants, keys and replicas, where the store is a Sentinel set or a cluster of six nodes."""
+"""The same tests of tenants, keys, replicas and breakers, where the store is a Sentinel set or a six-node cluster."""
 
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -12,6 +12,20 @@ from tests.store.recording import PATIENCE, recorded
 
 # Collected here too, these run with this module's fixtures. Not what looks at published messages: those of an earlier
 # test still come along a cluster's bus.
+from tests.store.test_breaker_records import (  # noqa: F401
+    another,
+    one,
+    test_an_answer_that_was_lost_is_no_bar,
+    test_an_order_counts_whatever_came_before,
+    test_c01_a_pause_is_the_longer_one,
+    test_leave_ends_by_itself,
+    test_one_has_leave_to_probe,
+    test_one_of_many_has_leave_to_probe,
+    test_telling_gives_leave_back,
+    test_what_one_tells_another_reads,
+    test_what_was_told_first_stands,
+    test_who_knows_too_little_may_not_probe,
+)
 from tests.store.test_key_records import (  # noqa: F401
     test_a_key,
     test_a_key_of_a_tenant_in_the_file,
