@@ -1,21 +1,22 @@
 """The story of one request, top to bottom: read, resolve, dispatch, relay, settle. There is no second path."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from proxy.admission.tenants import authorize
+from proxy.admission.tenants import permitted
+from proxy.answering import Answering, Client
 from proxy.canonical.account import Account, Exhausted, Hop
 from proxy.canonical.request import Request
 from proxy.clock import Deadline
-from proxy.dispatch.dispatcher import Ask, Dispatcher, Served
-from proxy.errors import ProxyError, RequestFault, UnknownModel, UpstreamFault
+from proxy.dispatch.ask import Ask
+from proxy.dispatch.dispatcher import Dispatcher
+from proxy.errors import ProxyError, RequestFault
 from proxy.relay.downstream import Downstream
-from proxy.relay.pump import pump
-from proxy.relay.writers import PassThrough, Transcode, Writer
-from proxy.routing.candidates import Operation, Route, eligible, no_capable_candidate
-from proxy.routing.failures import broken_stream
+from proxy.routing.candidates import Operation, Route, Target, eligible, no_capable_candidate
+from proxy.routing.midstream import Policy
+from proxy.routing.selection import Load, order, owners_first
 from proxy.runtime.snapshot import Key, Snapshot
 from proxy.settlement.ledger import Entry, Ledger
 from proxy.settlement.meter import Meter
@@ -24,15 +25,15 @@ from proxy.telemetry.metrics import Metrics
 from proxy.wire.codec import Downstream as DownstreamVocabulary
 from proxy.wire.codec import Encoder, Head
 from proxy.wire.decoder import Step
-from proxy.wire.fields import shown
 
 _LARGE = 16 * 1024  # bytes; copying members of less would save nothing
 
 
 class Incoming(NamedTuple):
     """One authenticated request. `reading` understands its body, `answering` writes the answer (they differ only for
-    the domain vocabulary). `source`: the text of `body`. `forwarded`: client headers a provider of the same vocabulary
-    may see."""
+    the domain vocabulary). `source`: the text of `body`. `midstream`: what the client wants done about an answer that
+    breaks; None = as the route has it. `headers`: the client's, found by any case. `forwarded`: those of them a
+    provider of the same vocabulary may see."""
 
     snapshot: Snapshot
     key: Key
@@ -46,19 +47,9 @@ class Incoming(NamedTuple):
     notices: str
     fallbacks: bool
     timeout: float | None
+    midstream: str | None
+    headers: Mapping[str, str]
     forwarded: Mapping[str, str]
-
-
-class Client(Protocol):
-    """The client's end of a stream. The first `send` decides for HTTP 200."""
-
-    waited: float  # seconds spent waiting for a slow reader
-
-    async def send(self, wire: bytes, *, last: bool = False) -> None:
-        """`last`: the stream ends with this, in the same write."""
-
-    def open_after(self, seconds: float) -> None:
-        """Open the stream by itself if nothing was sent by then (contract §7, announce)."""
 
 
 class Connect(Protocol):
@@ -68,11 +59,23 @@ class Connect(Protocol):
 
 
 class Pipeline:
-    def __init__(self, dispatcher: Dispatcher, ledger: Ledger, metrics: Metrics, clocks: Clocks) -> None:
+    """`load` says what a target is doing, `pick` draws from [0, 1): what choosing among candidates goes by."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        ledger: Ledger,
+        metrics: Metrics,
+        clocks: Clocks,
+        load: Callable[[Target], Load],
+        pick: Callable[[], float],
+    ) -> None:
         self._dispatcher = dispatcher
         self._ledger = ledger
         self._metrics = metrics
         self._clocks = clocks
+        self._load = load
+        self._pick = pick
 
     def enter(self, request_id: str, vocabulary: str) -> Entry:
         """Begin a request's account; `settle` ends it, whatever happens in between."""
@@ -106,6 +109,9 @@ class Pipeline:
         candidates, refused = eligible(route, request, incoming.operation)
         if not candidates:
             raise no_capable_candidate(request, refused)
+        if route.places:
+            candidates = order(route, candidates, self._load, self._pick, _mark(incoming, route))
+        candidates = owners_first(request, candidates)
         total = min(route.timeouts.total, incoming.timeout or route.timeouts.total)
         return Ask(
             request,
@@ -118,7 +124,7 @@ class Pipeline:
         )
 
     async def _document(self, incoming: Incoming, entry: Entry, ask: Ask, encoder: Encoder) -> dict[str, Any]:
-        served = await self._dispatcher.first_committed(ask, _tell_nobody)
+        served = await self._dispatcher.chain(ask, _tell_nobody).first_committed()
         try:
             attempt = served.attempt
             assert attempt.document is not None
@@ -135,20 +141,24 @@ class Pipeline:
             served.close()
 
     async def _stream(self, incoming: Incoming, entry: Entry, ask: Ask, encoder: Encoder, connect: Connect) -> None:
+        assert entry.meter is not None
         downstream = Downstream(encoder)
         client = connect(downstream, entry.account)
-
-        async def tell(notice: Hop | Exhausted) -> None:
-            wire = downstream.notice(notice)
-            if wire:
-                await client.send(wire)
-
+        policy = Policy(
+            incoming.midstream or ask.route.midstream,
+            tells_discards=incoming.answering.tells_discards,
+            asked=incoming.midstream is not None,
+        )
+        answering = Answering(
+            ask, policy, incoming.answering.name, encoder, downstream, client, entry, entry.meter, self._metrics
+        )
         if ask.route.announce == "eager":
             await client.send(downstream.open())
         else:
             client.open_after(incoming.snapshot.server.silence_before_headers)
+        chain = self._dispatcher.chain(ask, answering.tell)
         try:
-            served = await self._dispatcher.first_committed(ask, tell)
+            served = await chain.first_committed()
         except ProxyError as error:
             if not downstream.told:
                 raise
@@ -156,50 +166,26 @@ class Pipeline:
             await client.send(downstream.fail(error), last=True)
             return
         try:
-            await self._relay(incoming, entry, served, downstream, encoder, client)
+            await answering.run(chain, served)
         finally:
-            entry.waited += served.attempt.waited + client.waited
-            served.close()
-
-    async def _relay(
-        self, incoming: Incoming, entry: Entry, served: Served, downstream: Downstream, encoder: Encoder, client: Client
-    ) -> None:
-        attempt, meter = served.attempt, entry.meter
-        assert meter is not None
-        target = attempt.candidate.target.name
-        meter.observe_gap = self._metrics.gap_observer(target)
-        same = attempt.candidate.vocabulary.name == incoming.answering.name and attempt.has_frames
-        meter.foreign_is_dropped = not same
-        writer: Writer = PassThrough(encoder) if same else Transcode(encoder)
-        downstream.commit(writer)
-
-        def observe(steps: list[Step]) -> None:
-            served.flowing(meter.observe(steps))
-
-        try:
-            await pump(attempt, attempt.held, downstream, client.send, observe)
-        except UpstreamFault as fault:
-            served.broke(fault)
-            self._metrics.truncated(target, fault.cause.value)
-            entry.outcome, entry.error = "broken", fault.cause.value
-            await client.send(downstream.fail(broken_stream(fault)), last=True)
-            return
-        served.succeeded()
-        entry.outcome = meter.outcome
+            entry.waited += client.waited
 
 
 def resolve(incoming: Incoming, entry: Entry, model: str) -> Route:
     """The route a key may use under this name. Raises PermissionDenied, UnknownModel."""
-    authorize(incoming.key, incoming.operation.scope, model)
-    route = incoming.snapshot.routes.get(model)
-    if route is None:
-        raise UnknownModel(
-            f"The model '{shown(model, 200)}' does not exist or you do not have access to it. "
-            "GET /v1/models lists yours.",
-            param="model",
-        )
+    route = permitted(incoming.snapshot, incoming.key, incoming.operation.scope, model)
     entry.route = route.name
     return route
+
+
+def _mark(incoming: Incoming, route: Route) -> str | None:
+    """What keeps requests together that belong together; None where nothing does."""
+    match route.affinity.by:
+        case "key":
+            return incoming.key.id
+        case "header":
+            return incoming.headers.get(route.affinity.header) or None
+    return None
 
 
 async def _tell_nobody(notice: Hop | Exhausted) -> None:

@@ -19,8 +19,9 @@ from proxy.routing import failures
 from proxy.routing.candidates import Candidate
 from proxy.telemetry.clocks import Clocks
 from proxy.transport.exchange import Call, Exchange, Transport
-from proxy.wire.codec import UpstreamError, failure_of
+from proxy.wire.codec import failure_of
 from proxy.wire.decoder import SseDecoder, Step
+from proxy.wire.reported import read_refusal
 
 MOST_HELD_STEPS = 64
 MOST_HELD_BYTES = 256 * 1024
@@ -44,7 +45,10 @@ class Document(NamedTuple):
 class Attempt:
     """`commit` first; then either `document` is set, or `held` and `more` give the stream. Close it in any case."""
 
-    def __init__(self, candidate: Candidate, transport: Transport, clocks: Clocks) -> None:
+    def __init__(
+        self, candidate: Candidate, transport: Transport, clocks: Clocks, *, accepts_empty: bool = True
+    ) -> None:
+        """`accepts_empty`: whether an answer without a word is one."""
         self.candidate = candidate
         self.held: list[Step] = []
         self.document: Document | None = None
@@ -53,6 +57,7 @@ class Attempt:
         self.waited = 0.0  # seconds spent waiting for the provider
         self._transport = transport
         self._clocks = clocks
+        self._accepts_empty = accepts_empty
         self._exchange: Exchange | None = None
         self._decoder: SseDecoder | None = None
         self._watch: Watch | None = None
@@ -81,6 +86,7 @@ class Attempt:
             raise self._late(request, within, deadline) from None
         finally:
             self.waited += self._clocks.monotonic() - began_waiting
+            del scope  # it knows the task: with that, whatever a cancelled task ended in would stay in a circle
         self._deadline = deadline
 
     @property
@@ -89,19 +95,25 @@ class Attempt:
         return self._decoder is None or self._decoder.ended
 
     async def more(self) -> list[Step]:
-        """The next steps. Raises UpstreamFault if the connection breaks, stalls or the deadline passes."""
+        """The next steps. Raises UpstreamFault if the stream breaks, stalls or is too slow, or the deadline passes."""
         exchange, decoder, watch = self._exchange, self._decoder, self._watch
         assert exchange is not None
         assert decoder is not None
         if watch is None:  # made when first needed: a short answer is here as a whole when it commits
             assert self._deadline is not None
-            watch = self._watch = Watch(exchange, self.candidate.target.timeouts.idle, self._deadline)
+            watch = self._watch = Watch(exchange, self.candidate.target.timeouts, self._deadline)
+            if watch.pace is not None:
+                watch.pace.heard(self.held, 0.0)
         began = watch.resume()
         try:
             chunk = await exchange.read()
         finally:
-            self.waited += watch.pause() - began
-        return decoder.feed(chunk) if chunk else decoder.finish()
+            spent = watch.pause() - began
+            self.waited += spent
+        steps = decoder.feed(chunk) if chunk else decoder.finish()
+        if watch.pace is not None:
+            watch.pace.heard(steps, spent)
+        return steps
 
     def close(self) -> None:
         """Free the connection: back to the pool after a whole answer, cut otherwise."""
@@ -135,17 +147,14 @@ class Attempt:
                 body = await exchange.read_all(LARGEST_ERROR)
         except (UpstreamFault, TimeoutError):
             body = b""  # the status alone says enough
-        error: UpstreamError | None = None
-        parsed = _json_object(body)
-        if parsed is not None:
-            error = self.candidate.vocabulary.read_error(parsed)
+        error = read_refusal(body, self.candidate.vocabulary.read_error)
         return failures.of_status(exchange.status, error, exchange.headers, self._clocks.wall())
 
     async def _first_content(self, request: Request, content_type: str) -> None:
         kind = content_type.partition(";")[0].strip().lower()
         if kind in ("text/html", "application/xhtml+xml"):
             raise UpstreamFault(Cause.SERVER_ERROR, "The provider answered with an HTML page.", detail="html")
-        if not request.stream or kind == "application/json":
+        if not request.stream or kind.endswith(("/json", "+json")):
             await self._read_document(request.stream)
         else:
             await self._hold()
@@ -159,6 +168,7 @@ class Attempt:
         failed = failure_of(events)
         if failed is not None:
             raise failures.of_failed(failed)
+        self._refuse_silence(events)
         if wanted_stream:
             self.has_frames = False
             self.held = [Step(None, events)]
@@ -178,7 +188,14 @@ class Attempt:
                 failed = failure_of(self.held[-1].events)
                 if failed is not None and not decoder.has_content:
                     raise failures.of_failed(failed)
+                if not decoder.has_content:
+                    self._refuse_silence(self.held[-1].events)
                 return
+
+    def _refuse_silence(self, events: list[Event]) -> None:
+        fault = None if self._accepts_empty else failures.of_silence(events)
+        if fault is not None:
+            raise fault
 
     def _late(self, request: Request, within: float, deadline: Deadline) -> UpstreamFault:
         """Nothing came within the target's own timeout of the phase (streams have one), or within the slice."""

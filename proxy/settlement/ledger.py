@@ -42,7 +42,8 @@ class Ledger:
             for why, count in meter.dropped.items():
                 metrics.dropped(entry.vocabulary, why, count)
             if account.served_by is not None:
-                metrics.attempt_ended(account.served_by, "served", "")
+                if account.attempts[-1].outcome == "served":  # else its answer broke, and nobody went on with it
+                    metrics.attempt_ended(account.served_by, "served", "")
                 metrics.tokens(entry.route, account.served_by, meter.usage)
             if meter.first_content_at is not None:
                 metrics.first_token(entry.route, meter.first_content_at - entry.begun, entry.request_id)

@@ -34,6 +34,15 @@ class Meter:
         self._clocks = clocks
         self._last: float | None = None
 
+    def hand_over(self, *, void: bool) -> None:
+        """Somebody else goes on, and the time that took is no gap of theirs. `void`: they begin anew, so that only what
+        they report counts."""
+        self._last = None
+        self.usage_is_final = False
+        if void:
+            self.usage = Usage()
+            self.finished = None
+
     def observe(self, steps: list[Step]) -> float:
         """Account for one read's worth of steps; returns the time, on the monotonic clock."""
         now = self._clocks.monotonic()

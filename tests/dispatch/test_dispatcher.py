@@ -1,6 +1,7 @@
 """The chain: who is asked, what is told of each hop, what is recorded, and that every permit is reported."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -8,7 +9,8 @@ from proxy import errors
 from proxy.canonical.account import Exhausted
 from proxy.canonical.request import Request
 from proxy.clock import Deadline
-from proxy.dispatch.dispatcher import Ask, Served
+from proxy.dispatch.ask import Ask
+from proxy.dispatch.served import Served
 from proxy.errors import Cause, UpstreamFault
 from proxy.routing.candidates import Timeouts
 from tests.dispatch.toy import HELLO, Answer, Stage, refusal, sse
@@ -121,14 +123,14 @@ async def test_a_rate_limited_target_is_passed_over_until_it_may_be_asked():
         (await stage.first()).close()
     assert stage.transport.models == ["a", "b", "b"]
     assert stage.hops[1] == ("a", "b", "rate_limit", "cooling_down")
-    assert stage.breakers.states() == {"a": "closed", "b": "closed"}
+    assert stage.states == {"a": "closed", "b": "closed"}
 
 
 @pytest.mark.parametrize(
     ("answers", "kind"),
     [
-        ([refusal(429), refusal(429)], errors.AllRateLimited),
-        ([BROKEN, refusal(429)], errors.ChainFailed),
+        ([refusal(429, retry_after="60"), refusal(429, retry_after="60")], errors.AllRateLimited),
+        ([BROKEN, refusal(429, retry_after="60")], errors.ChainFailed),
         ([refusal(401), refusal(404)], errors.ChainFailed),
         ([BROKEN, refusal(413)], errors.TooLargeEverywhere),
     ],
@@ -174,7 +176,7 @@ async def test_a_callers_haste_opens_no_breaker(answer: Answer, stream: bool):
     stage.request = Request("toy", "m", {"model": "m"}, stream=stream)
     for _ in range(20):
         with pytest.raises(errors.ChainTimedOut):
-            await stage.dispatcher.first_committed(hurried(stage, 0.005), stage.announce)
+            await stage.first(hurried(stage, 0.005))
     assert len(stage.transport.calls) == 20
     assert stage.is_neutral("a")
 
@@ -184,14 +186,14 @@ async def test_a_slow_target_is_blamed_all_the_same(seconds: float, is_callers: 
     stage = Stage({"a": Answer(before=None)})
     stage.change("a", timeouts=Timeouts(connect=1, headers=0.02, first_token=0.02, idle=1))
     with pytest.raises(errors.ChainTimedOut):
-        await stage.dispatcher.first_committed(hurried(stage, seconds, is_callers=is_callers), stage.announce)
+        await stage.first(hurried(stage, seconds, is_callers=is_callers))
     assert stage.breakers.of(stage.targets["a"]).state == "open"
 
 
 @pytest.mark.parametrize(("is_callers", "state"), [(True, "closed"), (False, "open")])
 async def test_a_callers_deadline_amid_the_answer_opens_no_breaker(is_callers: bool, state: str):
     stage = Stage({"a": Answer(sse("role", "text:hello"), None)})
-    served = await stage.dispatcher.first_committed(hurried(stage, 0.02, is_callers=is_callers), stage.announce)
+    served = await stage.first(hurried(stage, 0.02, is_callers=is_callers))
     with pytest.raises(UpstreamFault) as caught:
         await served.attempt.more()
     assert caught.value.detail == "deadline_exceeded"
@@ -213,7 +215,7 @@ async def test_after_the_deadline_nobody_else_is_asked():
         (BROKEN, "open"),
         (Answer(sse("role", "error:")), "open"),
         (Answer(), "open"),
-        (refusal(429), "closed"),
+        (refusal(429, retry_after="60"), "closed"),
         (refusal(401), "closed"),
         (refusal(404), "closed"),
         (refusal(400), "closed"),
@@ -223,7 +225,7 @@ async def test_what_the_breaker_learns_of_a_failed_attempt(answer: Answer, state
     stage = Stage({"a": answer})
     with pytest.raises(errors.ProxyError):
         await stage.first()
-    assert stage.breakers.states() == {"a": state}
+    assert stage.states == {"a": state}
 
 
 async def served_by(stage: Stage) -> Served:
@@ -237,7 +239,7 @@ async def test_what_the_breaker_learns_of_a_served_one():
     served = await served_by(stage)
     served.broke(UpstreamFault(Cause.TRUNCATED, "m"))
     served.close()
-    assert stage.breakers.states() == {"a": "open"}
+    assert stage.states == {"a": "open"}
 
 
 async def test_a_departed_client_is_neutral_even_for_a_probe():
@@ -246,13 +248,13 @@ async def test_a_departed_client_is_neutral_even_for_a_probe():
     stage.trip("a")
     for _ in range(3):
         served = await served_by(stage)
-        assert stage.breakers.states() == {"a": "half-open"}
+        assert stage.states == {"a": "half-open"}
         served.close()
     for _ in range(2):
         served = await served_by(stage)
         served.succeeded()
         served.close()
-    assert stage.breakers.states() == {"a": "closed"}
+    assert stage.states == {"a": "closed"}
 
 
 SLOW = Answer(sse("role"), 0.0, sse("ping"), 0.0, 0.0, sse("text:x", "stop"))
@@ -290,7 +292,7 @@ async def test_cancelled_while_the_client_is_told_it_stops():
     async def never(_: object) -> None:
         await asyncio.Event().wait()
 
-    task = asyncio.ensure_future(stage.dispatcher.first_committed(stage.ask(), never))
+    task = asyncio.ensure_future(stage.dispatcher.chain(stage.ask(), never).first_committed())
     while not stage.account.hops:
         await asyncio.sleep(0)
     task.cancel()
@@ -309,6 +311,19 @@ async def test_a_half_open_target_gets_one_probe_from_many_requests():
     assert stage.transport.models.count("b") == 49
     for each in served:
         each.close()
+
+
+async def test_a_stream_keeps_nothing_of_what_failed_before_it():
+    def faults() -> int:
+        gc.collect()
+        return sum(isinstance(one, UpstreamFault) for one in gc.get_objects())
+
+    before = faults()
+    stage = Stage({"a": BROKEN, "b": HELLO})
+    chain = stage.chain()
+    served = await chain.first_committed()
+    assert faults() == before
+    served.close()
 
 
 async def test_timeouts_are_the_targets_own():

@@ -4,7 +4,7 @@ A frame of the toy says one thing: `text:…`, `role`, `call:id:name`, `usage`, 
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from proxy.canonical.account import Account, Exhausted, Hop, Warning
@@ -25,8 +25,10 @@ from proxy.canonical.origin import Origins, Seal
 from proxy.canonical.request import Request
 from proxy.canonical.usage import Usage
 from proxy.clock import Deadline
+from proxy.dispatch.ask import Ask
 from proxy.dispatch.breakers import Breakers
-from proxy.dispatch.dispatcher import Ask, Dispatcher
+from proxy.dispatch.dispatcher import Chain, Dispatcher
+from proxy.dispatch.targets import Targets
 from proxy.errors import UpstreamFault, Verdict
 from proxy.providers.compatible import COMPATIBLE
 from proxy.routing.breaker import BreakerSettings
@@ -173,16 +175,19 @@ class Answer:
 
 
 class FakeTransport:
-    """Answers by the model's name; remembers calls and exchanges."""
+    """Answers by the model's name, where several are given with one after the other, the last for ever; remembers
+    calls, when they came, and exchanges."""
 
-    def __init__(self, answers: Mapping[str, Answer]) -> None:
+    def __init__(self, answers: Mapping[str, Answer | Sequence[Answer]]) -> None:
         self.answers = answers
         self.calls: list[Call] = []
+        self.times: list[float] = []
         self.exchanges: list[Scripted] = []
 
     async def open(self, call: Call) -> Scripted:
         self.calls.append(call)
-        answer = self.answers[call.url.rpartition("/")[2]]
+        self.times.append(asyncio.get_running_loop().time())
+        answer = self._answer(call.url.rpartition("/")[2])
         if answer.before is None:
             await asyncio.Event().wait()
         await asyncio.sleep(answer.before or 0)
@@ -194,6 +199,12 @@ class FakeTransport:
         return exchange
 
     async def close(self) -> None: ...
+
+    def _answer(self, model: str) -> Answer:
+        given = self.answers[model]
+        if isinstance(given, Answer):
+            return given
+        return given[min(self.models.count(model), len(given)) - 1]
 
     @property
     def models(self) -> list[str]:
@@ -239,14 +250,15 @@ class Stage:
     """A dispatcher in front of scripted providers, and everything it told."""
 
     def __init__(
-        self, answers: Mapping[str, Answer], *, total: float = 30.0, stream: bool = True, **route: Any
+        self, answers: Mapping[str, Answer | Sequence[Answer]], *, total: float = 30.0, share: int = 1, **route: Any
     ) -> None:
         loop = asyncio.get_running_loop()
         self.transport = FakeTransport(answers)
         clocks = Clocks(monotonic=loop.time, wall=lambda: 0.0)
         self.breakers = Breakers(clocks, lambda: 0.5)
+        self.pool = Targets(clocks, share)
         self.metrics = Metrics()
-        self.dispatcher = Dispatcher(self.transport, self.breakers, self.metrics, clocks)
+        self.dispatcher = Dispatcher(self.transport, self.breakers, self.pool, self.metrics, clocks, lambda: 0.5)
         self.told: list[Hop | Exhausted] = []
         self.targets = {name: target(name) for name in answers}
         self.account = Account()
@@ -273,17 +285,43 @@ class Stage:
     async def announce(self, notice: Hop | Exhausted) -> None:
         self.told.append(notice)
 
-    async def first(self) -> Any:
-        return await self.dispatcher.first_committed(self.ask(), self.announce)
+    def chain(self, ask: Ask | None = None) -> Chain:
+        return self.dispatcher.chain(ask or self.ask(), self.announce)
+
+    async def first(self, ask: Ask | None = None) -> Any:
+        return await self.chain(ask).first_committed()
+
+    def is_idle(self) -> bool:
+        """Whether nothing is left of any request: no connection, no place, nobody waiting."""
+        return (
+            all(exchange.closed for exchange in self.transport.exchanges)
+            and not any(self.pool.in_flight().values())
+            and not any(self.pool.queued().values())
+            and all(self._is_empty(each) for each in self.targets.values())
+        )
+
+    def _is_empty(self, of: Target) -> bool:
+        capacity = self.pool.of(of).capacity
+        return capacity is None or capacity._running == 0
 
     def trip(self, name: str) -> None:
         permit = self.breakers.acquire(self.targets[name])
         assert permit is not None
         permit.report(Verdict.FAILURE, asyncio.get_running_loop().time())
 
+    @property
+    def states(self) -> dict[str, str]:
+        """Of the targets' breakers."""
+        return {row.target: row.state for row in self.breakers.table() if row.credential}
+
     def is_neutral(self, name: str) -> bool:
         breaker = self.breakers.of(self.targets[name])
         return breaker.state == "closed" and not breaker.retry_in(asyncio.get_running_loop().time())
+
+    @property
+    def attempts(self) -> list[tuple[str, str, str | None]]:
+        """Who was asked or passed over: (target, outcome, detail or else reason)."""
+        return [(each.model, each.outcome, each.detail or each.reason) for each in self.account.attempts]
 
     @property
     def hops(self) -> list[tuple[str, str, str, str | None]]:

@@ -3,12 +3,14 @@ counted: under load such circles would lie around in their tens of thousands unt
 
 import gc
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from tests.e2e.harness import OpenStage, Stage
+from tests.e2e.harness import OpenStage, Stage, until
 from tests.http.sockets import Wire
 from tests.pipeline.asking import PATHS, VOCABULARIES, body
 
@@ -95,6 +97,47 @@ def test_a_client_that_leaves_leaves_nothing_behind(open_stage: OpenStage, vocab
 
 
 @pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize(
+    ("candidates", "settings"),
+    [
+        ([("chat", "first+hang")], {}),
+        ([("chat", "first+429-retry-after-ms-400")], {}),
+        ([("chat", "first+first-1-503"), ("chat", "second")], {"retries": {"first_wait_seconds": 60}}),
+        ([("chat", "first+hang-body"), ("chat", "second+hang-body")], {"hedging": {"after_seconds": 0.01, "share": 1}}),
+    ],
+    ids=["first content", "last resort", "retry", "race"],
+)
+def test_a_client_that_leaves_while_waiting_leaves_nothing_behind(
+    open_stage: OpenStage, candidates: list[Any], settings: dict[str, Any]
+):
+    stage = open_stage(routes={Stage.model: {"candidates": candidates, **settings}}, defaults=_PATIENT)
+
+    def ask() -> None:
+        asked = len(stage.asked)
+        with Wire(stage) as wire:
+            wire.send(request(wire, "chat", True))
+            until(lambda: len(stage.asked) > asked, "nobody was asked")
+            time.sleep(0.05)
+
+    assert left_behind(stage, ask) == {}
+
+
+@pytest.mark.usefixtures("no_collector")
+def test_a_hedge_leaves_nothing_behind(open_stage: OpenStage):
+    pairs = [("chat", "first+slow-first-4000"), ("chat", "second")]
+    hedging = {"after_seconds": 0.01, "share": 1}
+    stage = open_stage(routes={Stage.model: {"candidates": pairs, "hedging": hedging}}, defaults=_PATIENT)
+    with Wire(stage) as wire:
+
+        def ask() -> None:
+            wire.send(request(wire, "chat", True))
+            assert wire.reply().status == 200
+
+        assert left_behind(stage, ask) == {}
+    assert stage.metric("segue_hedges_total", outcome="won") == _TIMES + 3
+
+
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("fault", ["reset", "500", "cut-2", "eof-2", "error-2"])
 def test_a_provider_that_fails_leaves_nothing_behind(open_stage: OpenStage, fault: str):
     stage = open_stage(("chat", f"first+{fault}"), ("chat", "second"), defaults=_PATIENT)
@@ -106,3 +149,21 @@ def test_a_provider_that_fails_leaves_nothing_behind(open_stage: OpenStage, faul
 
     assert left_behind(stage, ask) == {}
     assert stage.asked.count(f"first+{fault}") >= _TIMES + 3
+
+
+@pytest.mark.usefixtures("no_collector")
+@pytest.mark.parametrize("midstream", ["fail", "continue", "restart"])
+@pytest.mark.parametrize("vocabulary", VOCABULARIES)
+def test_an_answer_that_breaks_leaves_nothing_behind(open_stage: OpenStage, vocabulary: str, midstream: str):
+    route = {"candidates": [("chat", "first+cut-2"), ("messages", "second+prefill")], "midstream": midstream}
+    quirks = {"messages": {"quirks": {"prefill": "plain"}}}
+    stage = open_stage(routes={Stage.model: route}, providers=quirks, defaults=_PATIENT)
+    with Wire(stage) as wire:
+
+        def ask() -> None:
+            wire.send(request(wire, vocabulary, True))
+            assert wire.reply().status == 200
+
+        assert left_behind(stage, ask) == {}
+    outcome = "continue" if midstream == "restart" and vocabulary != "domain" else midstream
+    assert stage.metric("segue_midstream_total", outcome=outcome) == _TIMES + 3

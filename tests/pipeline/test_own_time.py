@@ -30,3 +30,25 @@ def test_waiting_for_a_slow_upload_is_not_our_time(open_stage: OpenStage):
         wire.send(whole[-5:])
         assert wire.reply().status == 200
     assert stage.metric("segue_overhead_seconds_sum", vocabulary="chat") < _HANG
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_waiting_for_a_provider_that_the_client_had_no_time_for_is_not_our_time(open_stage: OpenStage, stream: bool):
+    stage = open_stage(("chat", "first+hang"))
+    with Wire(stage) as wire:
+        wire.send(wire.request(content=question(stream=stream)))
+        time.sleep(_HANG)
+    stage.settle()
+    assert stage.metric("segue_requests_total", outcome="cancelled") == 1
+    assert stage.metric("segue_overhead_seconds_sum", vocabulary="chat") < _HANG / 2
+
+
+def test_waiting_for_a_place_at_a_target_is_not_our_time(open_stage: OpenStage):
+    slow = {"provider": "chat", "model": "first+slow-first-600", "concurrency": 1}
+    stage = open_stage(slow)
+    with Wire(stage) as first, Wire(stage) as second:
+        for wire in (first, second):
+            wire.send(wire.request(content=question()))
+        assert (first.reply().status, second.reply().status) == (200, 200)
+    assert stage.metric("segue_request_duration_seconds_sum", route=stage.model) >= 3 * _HANG
+    assert stage.metric("segue_overhead_seconds_sum", vocabulary="chat") < _HANG / 2

@@ -235,8 +235,9 @@ def test_untagged_reasoning_goes_to_the_first_candidate_only(open_stage: OpenSta
     stage = open_stage(("messages", "first+503"), ("other-messages", "second"))
     thinking = {"type": "thinking", "thinking": "Hm.", "signature": "c2lnbmF0dXJl"}
     returned(stage, thinking)
-    first, second = stage.requests
+    first, again, second = stage.requests
     assert "c2lnbmF0dXJl" in first.raw.decode()
+    assert again.raw == first.raw
     assert "c2lnbmF0dXJl" not in second.raw.decode()
 
 
@@ -254,5 +255,5 @@ def test_the_finished_object_says_who_served(open_stage: OpenStage, vocabulary: 
         return
     member = last[-1].get("segue") or last[-1]["response"]["segue"]
     assert member["served_by"] == f"{upstream}/b"
-    assert [attempt["outcome"] for attempt in member["attempts"]] == ["failed", "served"]
+    assert [attempt["outcome"] for attempt in member["attempts"]] == ["failed", "failed", "served"]
     assert member["quota"] == {"decision": "allow", "warnings": []}

@@ -50,6 +50,20 @@ def test_a_client_that_left_before_anything_is_cancelled(lines: list[dict[str, o
     assert lines[0]["tenant"] == "other"
 
 
+@pytest.mark.parametrize(("outcome", "counted"), [("served", 1), ("failed", 0)])
+def test_an_answer_that_was_withdrawn_has_not_served(
+    lines: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch, outcome: str, counted: int
+):
+    """It broke, and whoever was to go on with it did not come to that: it was counted as a failure when it broke."""
+    metrics, ended = Metrics(), []
+    monkeypatch.setattr(metrics, "attempt_ended", lambda *labels: ended.append(labels))
+    entry = Entry("req_1", "toy", 10.0)
+    entry.account = Account(served_by="a", attempts=[AttemptRecord("a", outcome)])
+    entry.meter = Meter(CLOCKS)
+    Ledger(metrics, CLOCKS).settle(entry)
+    assert len(ended) == counted
+
+
 def test_entries_share_nothing():
     first, second = Entry("1", "toy", 0.0), Entry("2", "toy", 0.0)
     first.account.attempts.append(AttemptRecord("a", "failed"))

@@ -88,3 +88,20 @@ def test_an_answer_that_stopped_short_is_incomplete(reason: StopReason):
     ticking.at(0, Finished(reason))
     short = reason in (StopReason.LENGTH, StopReason.CONTENT_FILTER)
     assert ticking.meter.outcome == ("incomplete" if short else "ok")
+
+
+@pytest.mark.parametrize("void", [False, True])
+def test_an_answer_that_changes_hands(void: bool):
+    """What the first has told stands, unless it is void; and the time in between is no gap of the second."""
+    gaps: list[float] = []
+    ticking = Ticking()
+    ticking.meter.observe_gap = gaps.append
+    ticking.at(0, Delta(0, "x"), UsageReported(Usage(7, 2), final=True))
+    ticking.meter.hand_over(void=void)
+    assert ticking.meter.usage == (Usage() if void else Usage(7, 2))
+    assert not ticking.meter.usage_is_final
+    ticking.at(30, Delta(1, "y"))
+    ticking.at(31, UsageReported(Usage(output_tokens=9), final=True))
+    assert gaps == [1.0]
+    assert ticking.meter.usage == Usage(None if void else 7, 9)
+    assert (ticking.meter.first_content_at, ticking.meter.usage_is_final) == (0, True)
