@@ -11,15 +11,18 @@ from proxy import __version__
 from proxy.admission.shared_keys import SharedKeys
 from proxy.dispatch.breakers import Breakers
 from proxy.dispatch.dispatcher import Dispatcher
+from proxy.dispatch.targets import Targets
 from proxy.errors import Draining
 from proxy.http.connection import WebServer
 from proxy.http.counting import Counter
 from proxy.http.listener import Listener
 from proxy.http.server import Server
+from proxy.http.shedding import Shedding
 from proxy.pipeline import Pipeline
 from proxy.runtime.snapshot import Snapshot
 from proxy.settlement.ledger import Ledger
 from proxy.telemetry.clocks import Clocks
+from proxy.telemetry.loop_lag import LoopLag
 from proxy.telemetry.metrics import Metrics
 from proxy.transport.http1_pool import Http1Transport
 
@@ -41,19 +44,28 @@ class App:
         snapshot: Snapshot,
         metrics: Metrics,
         shared_keys: SharedKeys,
-        count: Callable[[int], None] = lambda _: None,
+        count: Callable[[int, int], None] = lambda in_flight, expected: None,
+        total: Callable[[], int] | None = None,
+        workers: int = 1,
     ) -> None:
-        """`count` is told how many requests are running or expected in a moment, whenever that changes."""
+        """`count` is told how many requests are running, and how many more are expected in a moment, whenever that
+        changes; `total`: how many run in this and all other workers, by default those of this one; `workers`: how many
+        there are, so that each keeps to its part of a target's limit."""
         clocks = Clocks()
         self.metrics = metrics
         self.metrics.started(__version__)
-        self.breakers = Breakers(clocks, random.random)
-        self._snapshot = snapshot
+        self.breakers = Breakers(clocks, random.random, self.metrics.breaker_moved)
+        self.targets = Targets(clocks, workers)
+        self.adopt(snapshot)
         self._transport = Http1Transport()
-        dispatcher = Dispatcher(self._transport, self.breakers, self.metrics, clocks)
-        pipeline = Pipeline(dispatcher, Ledger(self.metrics, clocks), self.metrics, clocks)
+        dispatcher = Dispatcher(self._transport, self.breakers, self.targets, self.metrics, clocks, random.random)
+        pipeline = Pipeline(
+            dispatcher, Ledger(self.metrics, clocks), self.metrics, clocks, self.targets.load, random.random
+        )
+        self._lag = LoopLag(self.metrics.loop_looked_at)
+        shedding = Shedding(self._lag, total or (lambda: len(self.running)), random.random)
         self._server = Server(
-            pipeline, Counter(self._transport), self._current, shared_keys, self.metrics, clocks, mint, count
+            pipeline, Counter(self._transport), self._current, shared_keys, self.metrics, clocks, mint, count, shedding
         )
         self.running = self._server.running
         self._web = WebServer(
@@ -66,6 +78,7 @@ class App:
             keepalive_timeout=75.0,
         )
         self._listener: Listener | None = None
+        self.adopt(snapshot)
 
     @property
     def connections(self) -> int:
@@ -75,18 +88,29 @@ class App:
     def is_accepting(self) -> bool:
         return self._listener is not None and self._listener.is_accepting
 
+    def captured(self) -> bytes:
+        """All that was counted, and how things are now: what the master is told."""
+        self.metrics.accepting(self.is_accepting)
+        self.metrics.breaker_states({row.target: row.state for row in self.breakers.table()})
+        self.metrics.loop_lag(self._lag.worst())
+        self.metrics.targets(self.targets.in_flight(), self.targets.queued())
+        return self.metrics.capture()
+
     def _current(self) -> Snapshot:
         return self._snapshot
 
     def adopt(self, snapshot: Snapshot) -> None:
         """Serve this from the next request on; those that run keep the snapshot they began with."""
         self._snapshot = snapshot
-        self.breakers.keep(target for route in snapshot.routes.values() for target in route.candidates)
+        targets = [target for route in snapshot.routes.values() for target in route.candidates]
+        self.breakers.keep(targets)
+        self.targets.keep(targets)
 
     def listen(self, sockets: Sequence[socket.socket], has_room: Callable[[], bool] = lambda: True) -> None:
         """Accept connections from now on, whenever `has_room`."""
         self._listener = Listener(sockets, self._web, has_room, self.running.expect)
         self._listener.start()
+        self._lag.start()
 
     async def drain(self, accepting: float, grace: float, hurry: asyncio.Event, deserted: asyncio.Event) -> None:
         """Stop as contract §10 has it: `accepting` seconds in which requests still come in, each answer being its
@@ -101,6 +125,7 @@ class App:
         self.running.cut(Draining("The proxy is shutting down. Retry.", retry_after=1.0))
         await _wait(_LAST_WORDS, self._web.emptied())
         await self._web.shutdown(_ABANDONED)
+        self._lag.stop()
         await self._transport.close()
 
 

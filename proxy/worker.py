@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 
 import msgspec
 import uvloop
@@ -20,10 +20,13 @@ from proxy.control import messages
 from proxy.control.channel import Channel
 from proxy.control.counts import BEAT, Counts
 from proxy.control.inheritance import Inheritance
+from proxy.dispatch.breaker_sharing import BreakerSharing
+from proxy.dispatch.breakers import Breakers
 from proxy.errors import Unauthenticated
 from proxy.runtime.build import build_snapshot
 from proxy.runtime.problems import ConfigurationError
 from proxy.runtime.snapshot import Snapshot
+from proxy.store.breaker_records import BreakerRecords
 from proxy.store.client import Health, Store
 from proxy.store.down import StoreDown
 from proxy.store.key_records import KeyRecords
@@ -94,6 +97,10 @@ class Worker:
                     revoked = Unauthenticated("The API key has been revoked.")
                     self._app.running.cut(revoked, order.key_ids)
                 self._channel.send(messages.Done(order.token))
+            case messages.ForceOpen(token=token, name=name, seconds=seconds):
+                self._turn(token, lambda breakers: breakers.force_open(name, seconds))
+            case messages.ResetBreaker(token=token, name=name):
+                self._turn(token, lambda breakers: breakers.reset(name))
             case messages.Drain():
                 self._drain(order.accepting, order.grace)
             case messages.Hurry():
@@ -133,8 +140,15 @@ class Worker:
             records, time.monotonic, snapshot.store.key_staleness, order.revoked, self._metrics.key_looked_up
         )
         self._app = App(
-            snapshot, self._metrics, self._shared_keys, lambda in_flight: self._counts.set(self._slot, in_flight)
+            snapshot,
+            self._metrics,
+            self._shared_keys,
+            lambda in_flight, expected: self._counts.set(self._slot, in_flight, expected),
+            self._counts.total,
+            self._counts.slots,
         )
+        sharing = BreakerSharing(self._app.breakers, BreakerRecords(self._store), time.monotonic, random.random)
+        self._begin(sharing.run(), "sharing breakers")
         self._begin(self._serve(self._app, self._shared_keys), "beginning to serve")
 
     async def _serve(self, app: App, shared_keys: SharedKeys) -> None:
@@ -161,6 +175,13 @@ class Worker:
             except StoreDown as down:
                 problem = f"the store is out of its reach ({down.kind})"
         self._channel.send(messages.Done(order.token, problem))
+
+    def _turn(self, token: int, turning: Callable[[Breakers], bool]) -> None:
+        """A breaker. `turning`: whether there is such a one."""
+        is_there = self._app is not None and turning(self._app.breakers)
+        if self._app is not None:
+            self._tell(self._app)  # so that whoever hears of it finds it so
+        self._channel.send(messages.Done(token, "" if is_there else "it has no such breaker"))
 
     def _store_changed(self, health: Health) -> None:
         if health.is_up:
@@ -190,22 +211,16 @@ class Worker:
             await asyncio.sleep(_PULSE)
 
     def _tell(self, app: App) -> None:
-        breakers = {name: state for name, state in app.breakers.states().items() if state != "closed"}
         self._channel.send(
             messages.Pulse(
                 in_flight=len(app.running),
                 connections=app.connections,
                 snapshot=self._number,
                 store=self._store.health.kind if self._store is not None else "",
-                breakers=breakers,
-                metrics=self._captured(app),
+                breakers=tuple(app.breakers.table()),
+                metrics=app.captured(),
             )
         )
-
-    def _captured(self, app: App) -> bytes:
-        self._metrics.accepting(app.is_accepting)
-        self._metrics.breaker_states(app.breakers.states())
-        return self._metrics.capture()
 
 
 async def _work(given: Inheritance) -> None:

@@ -19,9 +19,11 @@ class Command(NamedTuple):
 COMMANDS = {
     "serve": Command("Serve a configuration, or what the environment allows.", "proxy.cli.serve:run"),
     "check": Command("Say what is wrong in a configuration, or what is in it.", "proxy.cli.check:run"),
+    "explain": Command("Say who would be asked for a model, in which order, and why.", "proxy.cli.explain:run"),
     "status": Command("Show how the instances that run fare.", "proxy.cli.status:run"),
     "reload": Command("Have an instance read its configuration again.", "proxy.cli.reload:run"),
     "keys": Command("Make, list, change and revoke keys.", "proxy.cli.keys:commands"),
+    "breakers": Command("Show breakers, force them open, reset them.", "proxy.cli.breakers:commands"),
     "tenants": Command("Make, list and delete tenants.", "proxy.cli.tenants:commands"),
     "lint-stream": Command("Judge a recorded SSE stream by the rules of its vocabulary.", "proxy.cli.lint_stream:run"),
     "demo": Command("Watch Segue fall back when a provider misbehaves.", "proxy.demo.walkthrough:run"),

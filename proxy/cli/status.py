@@ -20,7 +20,7 @@ from proxy.cli.admin_client import (
 )
 from proxy.cli.files import fail
 from proxy.cli.tables import columns
-from proxy.master.status import ConfigurationStatus, Status, StoreStatus, WorkerStatus
+from proxy.master.status import BreakerStatus, ConfigurationStatus, Status, StoreStatus, WorkerStatus
 
 _KINDS = {"embedded": "embedded", "single": "Redis", "sentinel": "Sentinel", "cluster": "Cluster"}
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"))
@@ -66,7 +66,7 @@ def described(status: Status) -> Iterator[str]:
     yield from (f"  {worker.name} does not reach it ({worker.store_problem})" for worker in cut_off)
     if status.breakers:
         yield "\nbreakers"
-        yield from columns(sorted(status.breakers.items()), "  ")
+        yield from columns([_breaker(breaker) for breaker in status.breakers], "  ")
 
 
 def _configuration(told: ConfigurationStatus) -> Iterator[str]:
@@ -89,6 +89,11 @@ def _row(worker: WorkerStatus) -> tuple[str, ...]:
         *("-" if figure is None else str(figure) for figure in figures),
         "-" if age is None else f"{age:.1f} s ago",
     )
+
+
+def _breaker(breaker: BreakerStatus) -> tuple[str, ...]:
+    wait = f"for {_span(breaker.retry_in_seconds)}" if breaker.retry_in_seconds else ""
+    return breaker.name, breaker.state, breaker.detail, wait
 
 
 def _store(store: StoreStatus) -> Iterator[str]:

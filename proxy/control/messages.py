@@ -2,6 +2,7 @@
 
 import msgspec
 
+from proxy.routing.standing import BreakerRow
 from proxy.runtime.store_address import StoreAddress
 
 
@@ -33,6 +34,21 @@ class Cut(msgspec.Struct, frozen=True, tag=True):
     key_ids: tuple[str, ...]
 
 
+class ForceOpen(msgspec.Struct, frozen=True, tag=True):
+    """Let nobody through to this target, or with this credential, for so many seconds."""
+
+    token: int
+    name: str
+    seconds: float
+
+
+class ResetBreaker(msgspec.Struct, frozen=True, tag=True):
+    """Forget what was ever held against this target or credential."""
+
+    token: int
+    name: str
+
+
 class Drain(msgspec.Struct, frozen=True, tag=True):
     """Accept for `accepting` more seconds, then let what runs end within `grace` seconds, then exit."""
 
@@ -56,18 +72,18 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 
 class Pulse(msgspec.Struct, frozen=True, tag=True):
-    """Sent each second. `metrics`: `Metrics.capture()`; `breakers`: state by target, closed ones left out;
-    `store`: "" while it answers, else what is wrong with it; `snapshot`: the number being served."""
+    """Sent each second. `metrics`: `Metrics.capture()`; `breakers`: those that were ever asked; `store`: "" while it
+    answers, else what is wrong with it; `snapshot`: the number being served."""
 
     in_flight: int
     connections: int
     snapshot: int
     store: str
-    breakers: dict[str, str]
+    breakers: tuple[BreakerRow, ...]
     metrics: bytes
 
 
-Order = Configure | Refresh | Cut | Drain | Hurry
+Order = Configure | Refresh | Cut | ForceOpen | ResetBreaker | Drain | Hurry
 Report = Ready | Done | Pulse
 
 ORDERS: msgspec.msgpack.Decoder[Order] = msgspec.msgpack.Decoder(Order)

@@ -12,7 +12,6 @@ from proxy.http import failures
 from proxy.telemetry import log
 from proxy.vocabularies.catalog import CHAT
 
-_BETWEEN_LINES = 1.0  # seconds
 _LOOK = 0.05  # seconds between looks at who has fallen idle
 
 
@@ -33,8 +32,7 @@ class WebServer(web.Server):
         self.mint = mint
         self.expect = expect
         self._settings = settings
-        self._silent_until = 0.0
-        self._unreadable = 0
+        self.unreadable = log.Repeated("unreadable request")
 
     def __call__(self) -> "Connection":
         return Connection(self, loop=asyncio.get_running_loop(), **self._settings)
@@ -48,14 +46,6 @@ class WebServer(web.Server):
                 if isinstance(connection, Connection) and connection.is_idle:
                     connection.force_close()
             await asyncio.sleep(_LOOK)
-
-    def unreadable(self, kind: str) -> None:
-        """Log that something could not be read, once a second at most; the next line counts those between."""
-        self._unreadable += 1
-        now = asyncio.get_running_loop().time()
-        if now >= self._silent_until:
-            log.warning("unreadable request", kind=kind, count=self._unreadable)
-            self._silent_until, self._unreadable = now + _BETWEEN_LINES, 0
 
 
 class Connection(web.RequestHandler):
@@ -100,7 +90,7 @@ class Connection(web.RequestHandler):
             raise exc  # the client is gone: the request's own line in the log says so
         error: ProxyError
         if status < 500:
-            self._server.unreadable(type(exc).__name__)
+            self._server.unreadable.warn(kind=type(exc).__name__)
             error = InvalidRequest("The request is not valid HTTP.")
         else:
             log.failure("internal error", kind=type(exc).__name__)

@@ -2,12 +2,13 @@
 go back in one."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from multidict import CIMultiDictProxy
 
 from proxy.errors import InvalidRequest, Unauthenticated
 from proxy.providers.beta import allowed
+from proxy.routing.settings import MIDSTREAM
 from proxy.runtime.snapshot import Key
 from proxy.wire.fields import shown
 
@@ -17,6 +18,7 @@ _VOCABULARY = re.compile(r"text/event-stream\s*;\s*vocabulary=\"?([a-z]+)", re.I
 _PLAIN = re.compile(r"[ -~]{1,256}")
 _MILLISECONDS = re.compile(r"[0-9]{1,12}")
 _MODES = ("events", "comments", "none")
+_SWITCH = ("on", "off")
 # Clients whose iterator and accumulator both survive unknown event types, by the start of their user-agent; a test
 # keeps the list honest (contract §3).
 SURVIVES_EXTENSION_EVENTS = ("OpenAI/Python", "AsyncOpenAI/Python", "codex_cli_rs", "codex_exec")
@@ -49,15 +51,9 @@ def asked_vocabulary(headers: Mapping[str, str]) -> str | None:
 def notice_mode(headers: Mapping[str, str], key: Key, *, has_typed_events: bool) -> str:
     """events | comments | none: the request's word, else the key's or tenant's, else what the client survives.
     `has_typed_events`: the answer's vocabulary tells its events apart by type, so that a listed client skips ours."""
-    asked = headers.get("segue-fallback-events")
+    asked = _word(headers, "segue-fallback-events", _MODES)
     if asked is not None:
-        mode = asked.strip().lower()
-        if mode not in _MODES:
-            raise InvalidRequest(
-                f"Invalid header segue-fallback-events: '{shown(asked)}'. Use one of {', '.join(_MODES)}.",
-                param="segue-fallback-events",
-            )
-        return mode
+        return asked
     if key.fallback_events is not None:
         return key.fallback_events
     survives = has_typed_events and headers.get("user-agent", "").startswith(SURVIVES_EXTENSION_EVENTS)
@@ -65,7 +61,14 @@ def notice_mode(headers: Mapping[str, str], key: Key, *, has_typed_events: bool)
 
 
 def allows_fallbacks(headers: Mapping[str, str]) -> bool:
-    return headers.get("segue-fallbacks", "").strip().lower() != "off"
+    """Whether more than the first candidate may be asked. Raises InvalidRequest for another word than on and off."""
+    return _word(headers, "segue-fallbacks", _SWITCH) != "off"
+
+
+def asked_midstream(headers: Mapping[str, str]) -> str | None:
+    """What is to be done about an answer that breaks: fail | continue | restart; None = as the route has it. Raises
+    InvalidRequest for another word."""
+    return _word(headers, "segue-midstream", MIDSTREAM)
 
 
 def asked_timeout(headers: Mapping[str, str]) -> float | None:
@@ -98,3 +101,14 @@ def listed(names: Iterable[str]) -> str:
     """Names, each once, as a header's value; they may be the client's own, of any length and characters."""
     told = ",".join(dict.fromkeys(shown(name, 80) for name in names))
     return shown(told, _LONGEST_LIST).encode("ascii", "replace").decode()
+
+
+def _word(headers: Mapping[str, str], name: str, words: Sequence[str]) -> str | None:
+    """What the header says, in lower case; None without it. Raises InvalidRequest unless it is one of `words`."""
+    value = headers.get(name)
+    if value is None:
+        return None
+    word = value.strip().lower()
+    if word not in words:
+        raise InvalidRequest(f"Invalid header {name}: '{shown(value)}'. Use one of {', '.join(words)}.", param=name)
+    return word

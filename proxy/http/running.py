@@ -35,10 +35,10 @@ class Run:
 
 
 class Running:
-    """All of one process. `count` is told how many there are and will be in a moment, whenever that changes: of a
-    burst, a process would accept everything before the first request of it runs."""
+    """All of one process. `count` is told how many there are, and how many more will be in a moment, whenever that
+    changes: of a burst, a process would accept everything before the first request of it runs."""
 
-    def __init__(self, count: Callable[[int], None]) -> None:
+    def __init__(self, count: Callable[[int, int], None]) -> None:
         self._runs: set[Run] = set()
         self._expected = 0
         self._count = count
@@ -52,17 +52,17 @@ class Running:
         assert task is not None
         run = Run(task)
         self._runs.add(run)
-        self._count(len(self._runs) + self._expected)
+        self._count(len(self._runs), self._expected)
         return run
 
     def leave(self, run: Run) -> None:
         self._runs.discard(run)
-        self._count(len(self._runs) + self._expected)
+        self._count(len(self._runs), self._expected)
 
     def expect(self, more: int) -> None:
         """So many more connections than before have yet to send a request."""
         self._expected += more
-        self._count(len(self._runs) + self._expected)
+        self._count(len(self._runs), self._expected)
 
     def cut(self, error: ProxyError, key_ids: Iterable[str] | None = None) -> None:
         """End them all, or those of some keys, with `error`: as a status while nothing was sent, else in the stream."""

@@ -18,6 +18,7 @@ from proxy.http.connection import Connection
 from proxy.http.counting import Counter
 from proxy.http.paths import Endpoint, Kind
 from proxy.http.running import Run, Running
+from proxy.http.shedding import Shedding
 from proxy.http.stream import ClientStream
 from proxy.pipeline import Incoming, Pipeline
 from proxy.relay.downstream import Downstream
@@ -47,7 +48,7 @@ class Caller(NamedTuple):
 class Server:
     """`mint`: random alphanumerics of a given length. `draining` is set once the process is on its way out: what comes
     is still answered, and each answer is its connection's last. `running`: what is being served; `count` is told how
-    much that is."""
+    much that is, before `shedding` is asked whether it is too much."""
 
     def __init__(
         self,
@@ -58,7 +59,8 @@ class Server:
         metrics: Metrics,
         clocks: Clocks,
         mint: Callable[[int], str],
-        count: Callable[[int], None],
+        count: Callable[[int, int], None],
+        shedding: Shedding,
     ) -> None:
         self.draining = False
         self.running = Running(count)
@@ -69,18 +71,22 @@ class Server:
         self._metrics = metrics
         self._clocks = clocks
         self._mint = mint
+        self._shedding = shedding
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         """aiohttp's entry. Raises only for a departed client (the entry then stays "cancelled")."""
+        run = self.running.enter()
+        cast(Connection, request.protocol).heard()
+        too_much = self._shedding.why(self._current().server)
         headers = request.headers
         asked = request_headers.asked_vocabulary(headers)
         vocabulary = _spoken(request, asked)
         minted = self._mint(46)
-        run = self.running.enter()
-        cast(Connection, request.protocol).heard()
         caller = Caller(request, headers, "req_" + minted[:24], minted[24:], vocabulary, run)
-        is_known = paths.vocabulary_of(request.raw_path) is not None
-        entry = self._pipeline.enter(caller.request_id, vocabulary.name if is_known else OTHER)
+        counted_as = vocabulary.name if paths.vocabulary_of(request.raw_path) is not None else OTHER
+        if too_much:
+            return self._shed(too_much, caller, counted_as)
+        entry = self._pipeline.enter(caller.request_id, counted_as)
         try:
             answer = await failures.guarded(self._answer(caller, entry, asked), caller.request_id)
         except ProxyError as error:
@@ -90,6 +96,16 @@ class Server:
         finally:
             self._pipeline.settle(entry)
             self.running.leave(run)
+        if self.draining:
+            answer.force_close()
+        return answer
+
+    def _shed(self, why: str, caller: Caller, counted_as: str) -> web.Response:
+        """Turned away: nothing was read of it but its headers. There is no line in the log for each."""
+        self.running.leave(caller.run)
+        self._metrics.shed(counted_as, why)
+        refusal = self._shedding.refusal(why)
+        answer = failures.answer(refusal, caller.vocabulary, caller.request_id, self._base_headers(caller))
         if self.draining:
             answer.force_close()
         return answer
@@ -133,6 +149,8 @@ class Server:
             notices=request_headers.notice_mode(headers, key, has_typed_events=caller.vocabulary is RESPONSES),
             fallbacks=request_headers.allows_fallbacks(headers),
             timeout=request_headers.asked_timeout(headers),
+            midstream=request_headers.asked_midstream(headers),
+            headers=headers,
             forwarded=request_headers.forwarded(headers),
         )
         if endpoint.kind is _COUNT:

@@ -18,7 +18,7 @@ _REFUSALS = {
     400: "A field or parameter is wrong; `field` says which.",
     401: "No admin key, or none of this instance's.",
     403: "This instance has no admin keys.",
-    404: "There is no such tenant or key.",
+    404: "There is no such tenant, key, target or credential.",
     409: "The record does not allow it: it is in the file (the message says where), taken, or ended.",
     413: "The body is too large.",
     422: "What was read cannot be served; `details` say why.",
@@ -98,10 +98,12 @@ def _refusals(route: Route) -> list[int]:
     if route.parameter or route.action == "create_key":
         found.append(404)
     if route.action == "reload":
-        return [*found, 422]
+        found.append(422)
     if route.changes:
-        found += [409, 413]
-    if route.changes or route.parameter:
+        found.append(413)
+    if route.changes and route.needs_store:
+        found.append(409)
+    if route.needs_store and (route.changes or route.parameter):
         found.append(503)
     return found
 

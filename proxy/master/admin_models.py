@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from proxy.master.admin_exchange import without_keys
+from proxy.master.status import Breaker
 from proxy.runtime.spec import FallbackEvents, Scope
 
 _DAY = 86_400
@@ -189,6 +190,22 @@ class RotatedKey(BaseModel):
 
 class RevokedKey(BaseModel):
     id: str
+    missing: Missing = []
+
+
+class OpenBreaker(Given):
+    seconds: float = Field(
+        default=600.0, ge=1, le=_DAY, allow_inf_nan=False, description="How long nobody is let through."
+    )
+
+
+class Breakers(BaseModel):
+    breakers: list[Breaker]
+    missing: Missing = []
+
+
+class ShownBreaker(BaseModel):
+    breaker: Breaker
     missing: Missing = []
 
 

@@ -7,6 +7,7 @@ from urllib.parse import unquote
 from pydantic import BaseModel
 
 from proxy.master import admin_models as models
+from proxy.master.admin_breakers import BreakerActions
 from proxy.master.admin_exchange import Answer, Asked, Refused
 from proxy.master.admin_keys import KeyActions
 from proxy.master.admin_models import Given, Nothing
@@ -20,7 +21,7 @@ DOCUMENT = "/admin/openapi.json"
 class Route(NamedTuple):
     """`path`: one of its steps may be `{id}` or `{name}`. `action`: its name in audit lines, metrics and the document.
     `status`: of an answer in which nobody is missing. `about`: the field of the body that says what it is about, where
-    the path does not."""
+    the path does not. `needs_store`: it is about records in the store."""
 
     method: str
     path: str
@@ -32,6 +33,7 @@ class Route(NamedTuple):
     body: type[Given] = Nothing
     status: int = 200
     about: str = ""
+    needs_store: bool = True
 
     @property
     def changes(self) -> bool:
@@ -77,14 +79,63 @@ class InstanceActions:
 
 def routes(control: Control, clock: Callable[[], float]) -> tuple[Route, ...]:
     """`clock`: unix seconds."""
-    return (*_of_instance(InstanceActions(control)), *_of_tenants(TenantActions(control)), *_of_keys(control, clock))
+    return (
+        *_of_instance(InstanceActions(control)),
+        *_of_breakers(BreakerActions(control)),
+        *_of_tenants(TenantActions(control)),
+        *_of_keys(control, clock),
+    )
 
 
 def _of_instance(act: InstanceActions) -> tuple[Route, ...]:
     reloaded = models.ReloadedConfiguration
     return (
-        Route("GET", "/admin/status", "show_status", "How this instance fares.", act.status, Status),
-        Route("POST", "/admin/reload", "reload", "Read the configuration again.", act.reload, reloaded),
+        Route("GET", "/admin/status", "show_status", "How this instance fares.", act.status, Status, needs_store=False),
+        Route(
+            "POST",
+            "/admin/reload",
+            "reload",
+            "Read the configuration again.",
+            act.reload,
+            reloaded,
+            needs_store=False,
+        ),
+    )
+
+
+def _of_breakers(act: BreakerActions) -> tuple[Route, ...]:
+    every, one = "/admin/breakers", "/admin/breakers/{name}"
+    shown = models.ShownBreaker
+    return (
+        Route(
+            "GET",
+            every,
+            "list_breakers",
+            "All targets and credentials.",
+            act.show_all,
+            models.Breakers,
+            needs_store=False,
+        ),
+        Route("GET", one, "show_breaker", "One target or credential.", act.show, shown, needs_store=False),
+        Route(
+            "POST",
+            f"{one}/open",
+            "open_breaker",
+            "Let nobody through for a while, on every replica.",
+            act.open,
+            shown,
+            body=models.OpenBreaker,
+            needs_store=False,
+        ),
+        Route(
+            "POST",
+            f"{one}/reset",
+            "reset_breaker",
+            "Close it and forget what was held against it, on every replica.",
+            act.reset,
+            shown,
+            needs_store=False,
+        ),
     )
 
 

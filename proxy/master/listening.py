@@ -1,9 +1,15 @@
 """The sockets of the API: bound once, before any worker is, and inherited by all of them."""
 
+import contextlib
 import errno
 import socket
+import struct
+import sys
+from collections.abc import Iterable
 
 _BACKLOG = 1024
+# `tcpi_unacked` of `struct tcp_info` (linux/tcp.h); of a socket that listens, the connections that wait.
+_TCP_INFO = struct.Struct("=24xI")
 _NOT_HERE = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
@@ -30,6 +36,17 @@ def bind(host: str, port: int) -> list[socket.socket]:
             listening.close()
         raise
     return bound
+
+
+def waiting(listening: Iterable[socket.socket]) -> int:
+    """How many connections are made, and accepted by nobody yet; 0 where the system does not tell."""
+    total = 0
+    if sys.platform == "linux":
+        for each in listening:
+            with contextlib.suppress(OSError, struct.error):
+                told = each.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
+                total += int(_TCP_INFO.unpack(told)[0])
+    return total
 
 
 def _listening(family: int, kind: int, protocol: int, place: tuple[str | int, ...]) -> socket.socket:

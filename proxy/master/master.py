@@ -9,10 +9,11 @@ from collections.abc import Callable, Collection, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from proxy import __version__
-from proxy.master.listening import bind
+from proxy.master.breaker_views import Told
+from proxy.master.listening import bind, waiting
 from proxy.master.operations import OperationsServer
 from proxy.master.reloading import Reloaded, Reloading
-from proxy.master.reporting import State, report
+from proxy.master.reporting import State, report, told_of_breakers
 from proxy.master.revocation_list import RevocationList
 from proxy.master.shared_state import SharedState
 from proxy.master.sources import Source
@@ -93,9 +94,13 @@ class Master:
     def status(self) -> Status:
         return report(self._state, self._began, self._workers, self._shared, self._reloading)
 
+    def breakers(self) -> Told:
+        return told_of_breakers(self._workers.alive.values())
+
     def exposition(self, is_openmetrics: bool) -> bytes:
         self._metrics.workers(self._workers.size, len(self._workers.ready))
         self._metrics.store_is_up(self._shared.store.health.is_up)
+        self._metrics.connections_waiting(waiting(self._listening))
         self._merged.pushed("master", self._metrics.capture())
         return exposition(self._merged, is_openmetrics)
 
@@ -107,6 +112,12 @@ class Master:
 
     async def enforce(self, revoked: Sequence[str]) -> None:
         await self._shared.following.enforce(revoked)
+
+    async def force_open(self, name: str, seconds: float) -> list[str]:
+        return await self._shared.breaker_orders.force_open(name, seconds, ACKNOWLEDGED)
+
+    async def reset_breaker(self, name: str) -> list[str]:
+        return await self._shared.breaker_orders.reset(name, ACKNOWLEDGED)
 
     async def cut(self, key_ids: Sequence[str]) -> list[str]:
         return await self._shared.following.cut(key_ids, ACKNOWLEDGED)

@@ -46,8 +46,9 @@ def _degraded(status: Status) -> Iterator[str]:
     cut_off = [worker.name for worker in status.workers if worker.store_problem]
     if status.store.is_up and cut_off:
         yield f"the store is not reached by {', '.join(cut_off)}"
-    for target, state in status.breakers.items():
-        yield f"breaker of {target} is {state}"
+    for breaker in status.breakers:
+        if breaker.state != "closed":
+            yield f"breaker of {breaker.name} is {breaker.state} ({breaker.detail})"
 
 
 def _of_store(store: StoreStatus) -> Iterator[str]:

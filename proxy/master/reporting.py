@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from proxy import __version__
+from proxy.master.breaker_views import Told, unwell
 from proxy.master.reloading import Reloading
 from proxy.master.shared_state import SharedState
 from proxy.master.status import ConfigurationStatus, Status, StoreStatus, WorkerStatus
@@ -14,7 +15,6 @@ from proxy.master.workers import Worker, Workers
 
 State = Literal["starting", "serving", "draining"]
 _WITHOUT_FILE = "there is no configuration file to keep it beside, so what it holds is gone when it ends"
-_SEVERITY = ("", "half-open", "open")
 
 
 def report(state: State, began: float, workers: Workers, shared: SharedState, reloading: Reloading) -> Status:
@@ -32,7 +32,7 @@ def report(state: State, began: float, workers: Workers, shared: SharedState, re
         workers=told,
         store=_of_store(shared),
         configuration=_of_configuration(reloading),
-        breakers=_worst(worker.pulse.breakers for worker in alive if worker.pulse is not None),
+        breakers=unwell(told_of_breakers(alive), reloading.snapshot),
     )
 
 
@@ -88,12 +88,9 @@ def _of_configuration(reloading: Reloading) -> ConfigurationStatus:
     )
 
 
-def _worst(told: Iterable[dict[str, str]]) -> dict[str, str]:
-    worst: dict[str, str] = {}
-    for breakers in told:
-        for target, state in breakers.items():
-            worst[target] = max(worst.get(target, ""), state, key=_SEVERITY.index)
-    return worst
+def told_of_breakers(workers: Iterable[Worker]) -> Told:
+    """By those who have said anything yet."""
+    return {worker.name: worker.pulse.breakers for worker in workers if worker.pulse is not None}
 
 
 def _date(seconds: float) -> datetime:

@@ -11,12 +11,14 @@ import time
 from pathlib import Path
 
 from proxy.master import data_directory
+from proxy.master.breaker_orders import BreakerOrders
 from proxy.master.embedded_store import Condition, EmbeddedStore, StoreEvent
 from proxy.master.following import Command, Following
 from proxy.master.revocation_list import load
 from proxy.runtime.places import RunDirectory
 from proxy.runtime.snapshot import StoreSettings
 from proxy.runtime.store_address import StoreAddress
+from proxy.store.breaker_records import BreakerRecords
 from proxy.store.client import Health, Store
 from proxy.store.key_records import KeyRecords
 from proxy.store.replicas import Replica, Replicas
@@ -58,6 +60,7 @@ class SharedState:
         own = Replica(secrets.token_hex(8), f"{socket.gethostname()}:{os.getpid()}", time.time())
         replicas = Replicas(self.store, own, settings.key_staleness)
         self.following = Following(self.store, self.records, replicas, self.revocations, command, metrics)
+        self.breaker_orders = BreakerOrders(BreakerRecords(self.store), command)
         self._followed: asyncio.Task[None] | None = None
 
     @property

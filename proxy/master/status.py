@@ -44,6 +44,43 @@ class ConfigurationStatus(BaseModel):
     waiting: list[str] = Field(default=[], description="Fields that were changed but take effect at the next start.")
 
 
+class BreakerSays(BaseModel):
+    state: Literal["closed", "half-open", "open"]
+    detail: str = Field(
+        default="",
+        description="Why a request would be refused just now: breaker_open, forced_open, cooling_down, probe_pending, "
+        "slow_start, credential_rejected; empty if none would be.",
+    )
+    retry_in_seconds: float = Field(default=0.0, description="Until one may be let through; 0 if one may be now.")
+    forced_until: datetime | None = Field(default=None, description="When it was forced open: until then.")
+
+
+class BreakerStatus(BreakerSays):
+    """The worst that any worker says."""
+
+    name: str = Field(description="A target, or `credential:` and the name of a provider of the configuration.")
+
+
+class WorkerBreaker(BreakerSays):
+    """What one worker says; a second old at most, or `missing` names the worker."""
+
+    worker: str
+    failures: int = Field(description="Attempts that failed lately, within the breaker's window.")
+    successes: int = Field(description="Attempts that did not.")
+
+
+class Breaker(BreakerStatus):
+    """A breaker of all workers as one: the worst state, and the sums of what was counted."""
+
+    credential: str | None = Field(
+        default=None, description="The provider of the configuration whose credential the target uses."
+    )
+    failures: int = 0
+    successes: int = 0
+    said_by: list[str] = Field(default=[], description="The workers that say what is told here as one.")
+    workers: list[WorkerBreaker] = Field(default=[], description="Those that have ever asked it.")
+
+
 class Status(BaseModel):
     version: str
     pid: int = Field(description="Of the master.")
@@ -55,6 +92,6 @@ class Status(BaseModel):
     workers: list[WorkerStatus]
     store: StoreStatus
     configuration: ConfigurationStatus
-    breakers: dict[str, str] = Field(
-        default={}, description="Targets whose breaker is open or half-open, by the worst among the workers."
+    breakers: list[BreakerStatus] = Field(
+        default=[], description="Of targets and credentials: those not closed, or refusing requests all the same."
     )

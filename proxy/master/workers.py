@@ -20,8 +20,8 @@ from proxy.telemetry.metrics import MasterMetrics
 ACKNOWLEDGED = 2.0  # seconds in which every worker carries out an order (contract §10)
 _LOOK = 1.0  # seconds between looks at who is silent
 _SILENCE = 10  # looks after which a worker hangs: ten pulses
-# glibc takes memory from the kernel and gives it back around every large body; the page faults cost a third of what such a
-# request does. A little kept costs less. Whoever runs Segue may have set them otherwise.
+# glibc takes memory from the kernel and gives it back around every large body; the page faults cost a third of what
+# such a request does. A little kept costs less. Whoever runs Segue may have set them otherwise.
 _ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": str(4 * 1024**2), "MALLOC_TRIM_THRESHOLD_": str(16 * 1024**2)}
 _START = 30  # looks to import everything and build the first snapshot
 _SETTLED = 10.0  # seconds after which a worker's end is no failure to start

@@ -19,6 +19,7 @@ LEVELS = ("debug", "info", "warning", "error")
 _RANK = {level: rank for rank, level in enumerate(LEVELS)}
 
 _LONGEST_REST = 64 * 1024  # bytes
+_BETWEEN_LINES = 1.0  # seconds
 _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
@@ -114,6 +115,23 @@ def note(event: str, **fields: object) -> None:
 
 def warning(event: str, **fields: object) -> None:
     _output.write("warning", event, fields)
+
+
+class Repeated:
+    """A warning that may have to be given very often: a line a second at most, which counts those since the last."""
+
+    def __init__(self, event: str) -> None:
+        self._event = event
+        self._silent_until = 0.0
+        self._count = 0
+
+    def warn(self, **fields: object) -> None:
+        """`fields`: those of the line, if there is one."""
+        self._count += 1
+        now = time.monotonic()
+        if now >= self._silent_until:
+            warning(self._event, **fields, count=self._count)
+            self._silent_until, self._count = now + _BETWEEN_LINES, 0
 
 
 def failure(event: str, **fields: object) -> None:

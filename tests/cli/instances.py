@@ -2,11 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner, Result
 
 from proxy.cli.commands import application
@@ -21,6 +23,14 @@ async def segue(*arguments: str) -> Result:
 
 def _run(arguments: tuple[str, ...]) -> Result:
     return CliRunner().invoke(application(arguments), arguments, catch_exceptions=False)
+
+
+@contextmanager
+def places(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run directories of this test's own, with short paths."""
+    with tempfile.TemporaryDirectory(prefix="segue-test-") as place:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", place)
+        yield
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from typing import Literal
 import pytest
 
 from proxy.cli.status import described
-from proxy.master.status import ConfigurationStatus, Status, StoreStatus, WorkerStatus
+from proxy.master.status import BreakerStatus, ConfigurationStatus, Status, StoreStatus, WorkerStatus
 from tests.cli.instances import segue, serving
 from tests.cli.test_processes import imported
 from tests.master.instance import CONFIGURATION, MOMENT, Scene, status
@@ -131,7 +131,11 @@ def test_what_is_wrong_is_said():
                     WorkerStatus(name="worker 0", pid=7, state="starting"),
                     WorkerStatus(name="worker 1", pid=8, state="serving", store_problem="refused"),
                 ],
-                breakers={"gpt": "open"},
+                breakers=[
+                    BreakerStatus(name="azure/gpt", state="open", detail="forced_open", retry_in_seconds=90),
+                    BreakerStatus(name="credential:groq", state="half-open", detail="probe_pending"),
+                    BreakerStatus(name="groq/l", state="closed", detail="cooling_down", retry_in_seconds=2.4),
+                ],
             )
         )
     )
@@ -147,11 +151,14 @@ def test_what_is_wrong_is_said():
         "  the list of revocations cannot be written: full\n",
         "  data that could not be read: /data/quarantine-1\n",
         "  worker 1 does not reach it (refused)\n",
-        "\nbreakers\n  gpt  open",
+        "\nbreakers\n"
+        "  azure/gpt        open       forced_open    for 1 min 30 s\n"
+        "  credential:groq  half-open  probe_pending\n"
+        "  groq/l           closed     cooling_down   for 2 s",
     ):
         assert words in shown
 
 
-@pytest.mark.parametrize("command", ["status", "keys", "tenants", "reload"])
+@pytest.mark.parametrize("command", ["status", "breakers", "keys", "tenants", "reload"])
 def test_asking_an_instance_takes_no_server(command: str):
     assert imported(command, "--help").isdisjoint({"aiohttp", "uvloop", "rich", "proxy.app"})

@@ -26,7 +26,7 @@ def asked_for(vocabulary: str, stream: bool) -> bytes:
 
 @pytest.mark.parametrize("vocabulary", ["responses", "chat", "messages"])
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
-def test_a_client_that_leaves_before_the_first_byte(open_stage: OpenStage, vocabulary: str, stream: bool):
+def test_p08_a_client_that_leaves_before_the_first_byte(open_stage: OpenStage, vocabulary: str, stream: bool):
     stage = open_stage((vocabulary, "first+hang"), (vocabulary, "second"))
     wire = Wire(stage)
     wire.send(wire.request(path=PATHS[vocabulary], content=asked_for(vocabulary, stream)))
@@ -40,7 +40,7 @@ def test_a_client_that_leaves_before_the_first_byte(open_stage: OpenStage, vocab
 
 @pytest.mark.parametrize("vocabulary", ["responses", "chat", "messages"])
 @pytest.mark.parametrize("upstream", ["responses", "chat"])
-def test_a_client_that_leaves_in_the_middle(open_stage: OpenStage, vocabulary: str, upstream: str):
+def test_p08_a_client_that_leaves_in_the_middle(open_stage: OpenStage, vocabulary: str, upstream: str):
     stage = open_stage((upstream, "first+long-1000+delay-10"))
     wire = Wire(stage)
     wire.send(wire.request(path=PATHS[vocabulary], content=asked_for(vocabulary, True)))
@@ -53,7 +53,7 @@ def test_a_client_that_leaves_in_the_middle(open_stage: OpenStage, vocabulary: s
     assert stage.metric("segue_breaker_state") == 0
 
 
-def test_a_client_that_leaves_a_stalled_stream(open_stage: OpenStage):
+def test_p08_a_client_that_leaves_a_stalled_stream(open_stage: OpenStage):
     stage = open_stage(("chat", "first+stall-2"))
     wire = Wire(stage)
     wire.send(wire.request(content=question(stream=True)))

@@ -55,6 +55,14 @@ def test_a_timeout_beyond_all_numbers(shared: Stage, digits: int):
     assert answer.status in (200, 400)
 
 
+@pytest.mark.parametrize("name", ["segue-fallbacks", "segue-fallback-events", "segue-midstream"])
+def test_a_word_that_a_header_does_not_know_is_refused(shared: Stage, name: str):
+    answer = shared.raw("POST", PATHS["chat"], question(), {name: "maybe"})
+    assert answer.status == 400
+    assert json.loads(answer.content)["error"]["param"] == name
+    assert shared.raw("POST", PATHS["chat"], question(), {"segue-fallbacks": " ON"}).status == 200
+
+
 @pytest.mark.parametrize("depth", range(900, 1000, 3))
 def test_nesting_is_refused_or_served(shared: Stage, depth: int):
     """What could be read but not written again is too deep as well."""

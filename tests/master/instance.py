@@ -17,6 +17,7 @@ from proxy.master import revocation_list
 from proxy.master.operations import OperationsServer
 from proxy.master.reloading import Reloaded
 from proxy.master.status import ConfigurationStatus, Status, StoreStatus, WorkerStatus
+from proxy.routing.standing import BreakerRow
 from proxy.runtime import keys
 from proxy.runtime.build import load
 from proxy.runtime.snapshot import Snapshot
@@ -54,11 +55,15 @@ class Master:
         self.ordered: list[tuple[Any, ...]] = []
         self.counted: list[tuple[str, str]] = []
         self.missing: list[str] = []
+        self.told: dict[str, list[BreakerRow]] = {}  # of breakers, by worker
         self.reloaded = Reloaded(2)
         self.shown = status()
 
     def status(self) -> Status:
         return self.shown
+
+    def breakers(self) -> dict[str, list[BreakerRow]]:
+        return self.told
 
     def exposition(self, is_openmetrics: bool) -> bytes:
         return b"# openmetrics\n" if is_openmetrics else b"# text\n"
@@ -75,6 +80,14 @@ class Master:
 
     async def enforce(self, revoked: Sequence[str]) -> None:
         self.ordered.append(("enforce", list(revoked)))
+
+    async def force_open(self, name: str, seconds: float) -> list[str]:
+        self.ordered.append(("force_open", name, seconds))
+        return list(self.missing)
+
+    async def reset_breaker(self, name: str) -> list[str]:
+        self.ordered.append(("reset_breaker", name))
+        return list(self.missing)
 
     async def cut(self, key_ids: Sequence[str]) -> list[str]:
         self.ordered.append(("cut", list(key_ids)))

@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 from proxy.master.admin_routes import Route, routes
+from proxy.routing.standing import BreakerRow
 from tests.architecture.source import text
 from tests.master.instance import Scene, playing
 from tests.store.servers import running
@@ -86,9 +87,17 @@ async def test_what_is_left_out_of_a_change_has_no_default(told: dict[str, Any])
 
 async def test_answers_are_as_described(scene: Scene, told: dict[str, Any]):
     made, _ = await scene.made()
+    forced = BreakerRow("openai/gpt-6.1-sol", "open", "forced_open", 59.5, 1, 2, 1_900_000_000.0, "openai")
+    scene.master.told = {"worker 0": [forced]}
     asked: list[tuple[str, str, dict[str, str], Any]] = [
         ("get", "/admin/status", {}, None),
         ("post", "/admin/reload", {}, None),
+        ("get", "/admin/breakers", {}, None),
+        ("get", "/admin/breakers/{name}", {"name": "openai%2Fgpt-6.1-sol"}, None),
+        ("get", "/admin/breakers/{name}", {"name": "nobody"}, None),
+        ("post", "/admin/breakers/{name}/open", {"name": "openai%2Fgpt-6.1-sol"}, {"seconds": 60}),
+        ("post", "/admin/breakers/{name}/open", {"name": "openai%2Fgpt-6.1-sol"}, {"seconds": 0}),
+        ("post", "/admin/breakers/{name}/reset", {"name": "credential%3Aopenai"}, None),
         ("get", "/admin/tenants", {}, None),
         ("post", "/admin/tenants", {}, {"name": "team-b"}),
         ("post", "/admin/tenants", {}, {"name": "team-b"}),

@@ -8,9 +8,24 @@ from collections.abc import AsyncIterator
 import pytest
 
 from proxy.control.channel import Channel
-from proxy.control.messages import ORDERS, REPORTS, Done, Drain, Hurry, Order, Pulse, Ready, Refresh, Report
+from proxy.control.messages import (
+    ORDERS,
+    REPORTS,
+    Done,
+    Drain,
+    ForceOpen,
+    Hurry,
+    Order,
+    Pulse,
+    Ready,
+    Refresh,
+    Report,
+    ResetBreaker,
+)
+from proxy.routing.standing import BreakerRow
 
-BIG = Pulse(1, 2, 3, "", {"a/b": "open"}, b"m" * 5_000_000)
+OPEN = BreakerRow("a/b", "open", "forced_open", 1.5, 2, 3, 1750000000.0, "a")
+BIG = Pulse(1, 2, 3, "", (OPEN, BreakerRow("credential:a", "closed")), b"m" * 5_000_000)
 
 
 class Pair:
@@ -29,7 +44,13 @@ async def pair() -> AsyncIterator[Pair]:
 
 
 async def test_what_is_said_arrives_whole_and_in_order(pair: Pair):
-    orders: list[Order] = [Drain(5.0, 300.0), Refresh(1, 2, ("ab12cd34",)), Hurry()]
+    orders: list[Order] = [
+        Drain(5.0, 300.0),
+        Refresh(1, 2, ("ab12cd34",)),
+        ForceOpen(3, "a/b", 600.0),
+        ResetBreaker(4, "credential:a"),
+        Hurry(),
+    ]
     for order in orders:
         pair.master.send(order)
     heard = pair.worker.messages()

@@ -29,7 +29,7 @@ def shared() -> Iterator[Counts]:
 
 def in_flight(shared: Counts, *numbers: int) -> None:
     for slot, number in enumerate(numbers):
-        shared.set(slot, number)
+        shared.set(slot, 0, number)
         shared.beat(slot)
 
 
@@ -82,11 +82,11 @@ def test_what_is_in_the_hands_of_the_frozen_is_nobodys_excess(shared: Counts, cl
     in_flight(shared, 0, 0, 0, 400)
     clock[0] += 1000
     for slot in (0, 1, 2):
-        shared.set(slot, 0)
+        shared.set(slot, 0, 0)
         shared.beat(slot)
-    shared.set(0, 9)
+    shared.set(0, 9, 0)
     assert takers(shared) == [0, 1, 2]
-    shared.set(0, 30)
+    shared.set(0, 20, 10)
     assert takers(shared) == [1, 2]
 
 
@@ -95,7 +95,7 @@ def test_other_processes_see_the_same_memory(shared: Counts):
         "import sys\nfrom proxy.control.counts import Counts\n"
         "shared = Counts(int(sys.argv[1]), 4)\n"
         "for slot in range(4): shared.beat(slot)\n"
-        "print(shared.has_room(0))\nshared.set(1, 1 << 40)"
+        "print(shared.has_room(0))\nshared.set(1, 1, 1 << 40)"
     )
     in_flight(shared, 30, 0, 0, 0)
     command = [sys.executable, "-c", program, str(shared.descriptor)]
@@ -105,3 +105,15 @@ def test_other_processes_see_the_same_memory(shared: Counts):
     assert said.stdout == "False\n"
     shared.beat(1)
     assert not shared.has_room(1)
+    assert shared.total() == 1, "what is only expected is not in flight"
+
+
+def test_the_total_is_of_all_that_are_there(shared: Counts, clock: list[int]):
+    for slot in range(4):
+        shared.set(slot, 10, slot)
+        shared.beat(slot)
+    clock[0] += 5000
+    shared.beat(0)
+    assert shared.total() == 40, "who is frozen still holds what it had"
+    shared.vacate(3)
+    assert shared.total() == 30

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from proxy.master import listening
-from proxy.master.listening import bind
+from proxy.master.listening import bind, waiting
 
 V4 = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 0))
 V6 = (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 0, 0, 0))
@@ -34,6 +34,21 @@ def test_one_socket_that_answers_and_blocks_nobody(opened: list[socket.socket]):
         bound.accept()
     with socket.create_connection(bound.getsockname(), timeout=5):
         bound.accept()[0].close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+def test_p03_connections_that_nobody_accepts_are_counted(opened: list[socket.socket]):
+    opened += bind("127.0.0.1", 0)
+    [bound] = opened
+    assert waiting(opened) == 0
+    clients = [socket.create_connection(bound.getsockname(), timeout=5) for _ in range(3)]
+    assert waiting(opened) == 3
+    bound.accept()[0].close()
+    assert waiting(opened) == 2
+    for client in clients:
+        client.close()
+    bound.close()
+    assert waiting(opened) == 0, "a socket that is closed says nothing"
 
 
 def test_all_addresses_share_a_port(opened: list[socket.socket], monkeypatch: pytest.MonkeyPatch):

@@ -9,7 +9,7 @@ import pytest
 
 from proxy.master.operations import OperationsServer, prefers_openmetrics
 from proxy.master.readiness import judge
-from proxy.master.status import ConfigurationStatus, StoreStatus, WorkerStatus
+from proxy.master.status import BreakerStatus, ConfigurationStatus, StoreStatus, WorkerStatus
 from tests.master.instance import CONFIGURATION, MOMENT, Scene, playing, snapshot_of, status
 from tests.store.servers import running
 
@@ -18,6 +18,9 @@ PROMETHEUS = (
     "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;q=0.4,"
     "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
 )
+
+
+FORCED = "breaker of gpt is open (forced_open)"
 
 
 @pytest.fixture
@@ -90,9 +93,9 @@ async def test_a_bug_is_answered_and_logged(
 async def test_readiness_tells_what_is_degraded(scene: Scene):
     ready = await scene.ask("GET", "/readyz", key=None)
     assert (ready.status, ready.body) == (200, {"status": "ok", "degraded": []})
-    scene.master.shown = status(breakers={"gpt": "open"})
+    scene.master.shown = status(breakers=[BreakerStatus(name="gpt", state="open", detail="forced_open")])
     degraded = await scene.ask("GET", "/readyz", key=None)
-    assert (degraded.status, degraded.body) == (200, {"status": "degraded", "degraded": ["breaker of gpt is open"]})
+    assert (degraded.status, degraded.body) == (200, {"status": "degraded", "degraded": [FORCED]})
     scene.master.shown = status(state="draining")
     draining = await scene.ask("GET", "/readyz", key=None)
     assert (draining.status, draining.body["status"]) == (503, "draining")
@@ -123,6 +126,10 @@ async def test_a_port_in_use_is_an_error(scene: Scene):
 
 STORE = status().store
 WORKERS = status().workers
+BREAKERS = [
+    BreakerStatus(name="gpt", state="half-open", detail="probe_pending"),
+    BreakerStatus(name="claude", state="closed", detail="cooling_down", retry_in_seconds=3),
+]
 WITHOUT_KEYS = CONFIGURATION[: CONFIGURATION.index("tenants:")] + CONFIGURATION[CONFIGURATION.index("operations:") :]
 
 
@@ -151,7 +158,7 @@ def configuration(**changed: object) -> ConfigurationStatus:
         ({"store": store(refuses_writes="MISCONF")}, "the store takes no changes: MISCONF"),
         ({"store": store(revocations_problem="full")}, "revocations are not kept outside the store: full"),
         ({"store": store(quarantined=["/q"])}, "data of the store could not be read and lie in /q"),
-        ({"breakers": {"gpt": "half-open"}}, "breaker of gpt is half-open"),
+        ({"breakers": BREAKERS}, "breaker of gpt is half-open (probe_pending)"),
     ],
 )
 def test_everything_worth_telling_is_told_and_serves_on(changed: dict[str, object], told: str):

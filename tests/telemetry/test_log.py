@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -45,6 +46,20 @@ def test_a_level_silences_what_is_below(capsys: pytest.CaptureFixture[str]):
     log.configure("warning")
     log.note("request")
     assert capsys.readouterr().err == ""
+
+
+def test_what_comes_very_often_is_counted(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(log, "_BETWEEN_LINES", 0.5)
+    often = log.Repeated("requests shed")
+    for _ in range(1000):
+        often.warn(why="loop_lag")
+    time.sleep(0.6)
+    often.warn(why="in_flight_limit")
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [(line["level"], line["event"], line["why"], line["count"]) for line in lines] == [
+        ("warning", "requests shed", "loop_lag", 1),
+        ("warning", "requests shed", "in_flight_limit", 1000),
+    ]
 
 
 def test_an_exception_of_the_http_library_is_not_quoted(capsys: pytest.CaptureFixture[str]):

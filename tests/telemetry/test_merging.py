@@ -112,7 +112,7 @@ def test_a_push_counts_once_however_often_it_comes():
     assert figures(merged)["seconds_sum", (("route", "a"),)] == 0.3
 
 
-def test_not_even_captures_out_of_order_lower_a_sum():
+def test_p05_not_even_captures_out_of_order_lower_a_sum():
     merged, worker = merged_metrics(), Worker()
     captures = []
     for _ in range(2):
@@ -125,7 +125,7 @@ def test_not_even_captures_out_of_order_lower_a_sum():
     assert counters(merged) == before
 
 
-def test_the_dead_keep_their_counts_and_lose_their_gauges():
+def test_p05_the_dead_keep_their_counts_and_lose_their_gauges():
     merged, worker = merged_metrics(), Worker()
     worker.ended.add("a", amount=5)
     worker.busy.set(level=4)
@@ -339,7 +339,7 @@ STEPS = st.tuples(
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(STEPS, min_size=20, max_size=60))
-def test_no_interleaving_lowers_a_sum_or_loses_a_push(steps):
+def test_p05_no_interleaving_lowers_a_sum_or_loses_a_push(steps):
     fleet, before = Fleet(), Figures()
     for step, name, amount in steps:
         step(fleet, name, amount)

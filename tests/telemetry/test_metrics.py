@@ -2,7 +2,7 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from proxy.canonical.account import Account
+from proxy.canonical.account import Account, AttemptRecord
 from proxy.canonical.events import Skipped, UsageReported
 from proxy.canonical.usage import Usage
 from proxy.settlement.ledger import Entry, Ledger
@@ -53,6 +53,15 @@ def used() -> Metrics:
     metrics.dropped("v", "malformed", 3)
     metrics.client_retried()
     metrics.breaker_states({"a": "half-open", "b": "open", "c": "closed"})
+    metrics.breaker_moved("a", "open")
+    metrics.retried("a")
+    metrics.retry_denied("a")
+    metrics.hedged("b", "won")
+    metrics.targets({"a": 3, "b": 0}, {"a": 2})
+    metrics.broke_midstream("r", "continue", "fail")
+    metrics.shed("v", "loop_lag")
+    metrics.loop_looked_at(0.3)
+    metrics.loop_lag(0.3)
     metrics.accepting(True)
     metrics.store_called("ok", 0.001)
     metrics.store_recovered()
@@ -64,6 +73,7 @@ def used_master() -> MasterMetrics:
     metrics = MasterMetrics()
     metrics.workers(configured=3, alive=2)
     metrics.worker_restarted("hung")
+    metrics.connections_waiting(5)
     metrics.snapshot(4)
     metrics.reloaded("refused")
     metrics.store_is_up(True)
@@ -88,7 +98,7 @@ def test_the_exposition_parses_and_counts():
     assert all(name.startswith("segue_") for name, _ in samples(metrics))
 
 
-def test_label_names_are_a_closed_set():
+def test_p04_label_names_are_a_closed_set():
     labels = {label for _, pairs in samples(used(), used_master()) for label, _ in pairs}
     assert labels == {
         "route",
@@ -107,8 +117,30 @@ def test_label_names_are_a_closed_set():
         "state",
         "to",
         "action",
+        "policy",
         "le",
     }
+
+
+def test_p03_what_waits_before_anything_is_measured():
+    metrics = used()
+    assert value(metrics, "segue_event_loop_lag_seconds") == 0.3
+    assert value(metrics, "segue_event_loop_lateness_seconds_sum") == 0.3
+    assert value(used_master(), "segue_connections_waiting") == 5
+
+
+def test_what_is_turned_away_is_counted_twice():
+    metrics = used()
+    assert value(metrics, "segue_requests_shed_total", why="loop_lag") == 1
+    labels = {"route": OTHER, "vocabulary": "v", "tenant": OTHER, "outcome": "shed"}
+    assert value(metrics, "segue_requests_total", **labels) == 1
+
+
+def test_targets_that_went_run_nothing():
+    metrics = used()
+    metrics.targets({"b": 1}, {})
+    assert value(metrics, "segue_target_in_flight", target="b") == 1
+    assert [name for name, _ in samples(metrics) if name == "segue_target_queue"] == []
 
 
 def test_the_masters_figures():
@@ -152,7 +184,7 @@ def test_what_happens_again_adds_no_series():
     assert samples(metrics).keys() == before
 
 
-def test_a_thousand_invented_models_add_no_series():
+def test_p04_a_thousand_invented_models_add_no_series():
     metrics = Metrics()
     ledger = Ledger(metrics, CLOCKS)
     sizes = set()
@@ -181,7 +213,7 @@ def test_a_settled_request_is_counted_whole():
     metrics.request_began()
     entry = Entry("id", "v", 90.0)
     entry.route, entry.tenant, entry.outcome, entry.waited = "r", "t", "ok", 9.5
-    entry.account = Account(served_by="a")
+    entry.account = Account(served_by="a", attempts=[AttemptRecord("a", "served")])
     entry.meter = Meter(CLOCKS)
     entry.meter.observe([Step(None, [Skipped("grammar"), UsageReported(Usage(3, 4), final=True)])])
     ledger.settle(entry)
