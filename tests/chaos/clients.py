@@ -10,7 +10,7 @@ from tests.chaos.instance import Instance
 from tests.chaos.judging import Request
 from tests.chaos.keyring import HeldKey
 from tests.chaos.scene import SHARES, Scene
-from tests.chaos.wire import VOCABULARIES, Connection, request_of
+from tests.chaos.wire import VOCABULARIES, Connection, exchanged, request_of
 from tests.e2e.configuration import VOCABULARIES as UPSTREAMS
 
 PATIENCE = 40.0  # seconds beyond what an answer takes: a frozen process is replaced in less
@@ -95,19 +95,13 @@ async def asked(
 async def _exchange(request: Request, route: str, connection: Connection, leaves_after: float | None) -> None:
     request.opened, request.port, request.is_kept = connection.opened, connection.port, connection.asked > 0
     request.sent = time.monotonic()
-    answer = request.answer
     body = {"model": route, "stream": request.is_streamed}
-    try:
-        async with asyncio.timeout(leaves_after):
-            await connection.ask(request_of(request.vocabulary, request.key.key, body), answer)
-    except TimeoutError:
-        connection.leave()
-        request.outcome = "left"
-        return
-    if answer.whole:
-        request.outcome = "complete" if answer.status == 200 else "refused"
+    wire = request_of(request.vocabulary, request.key.key, body)
+    ended = await exchanged(connection, wire, request.answer, leaves_after)
+    if ended == "whole":
+        request.outcome = "complete" if request.answer.status == 200 else "refused"
     else:
-        request.outcome = "cut" if answer.status else "unanswered"
+        request.outcome = ended
 
 
 def kinds() -> list[tuple[str, bool]]:

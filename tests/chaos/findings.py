@@ -3,6 +3,7 @@
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
 HUNG = "requests that hung"
@@ -41,9 +42,10 @@ class Fault(NamedTuple):
 
 
 class Findings:
-    """`diary`: what was done, for whoever must understand a fault."""
+    """`diary`: what was done, for whoever must understand a fault. `invariants`: what may be blamed."""
 
-    def __init__(self, is_loud: bool) -> None:
+    def __init__(self, is_loud: bool, invariants: Sequence[str] = INVARIANTS) -> None:
+        self.invariants = invariants
         self.faults: list[Fault] = []
         self.diary: list[str] = []
         self._began = time.monotonic()
@@ -54,7 +56,7 @@ class Findings:
         return time.monotonic() - self._began
 
     def blame(self, invariant: str, text: str) -> None:
-        assert invariant in INVARIANTS, invariant
+        assert invariant in self.invariants, invariant
         fault = Fault(invariant, self.now, text)
         self.faults.append(fault)
         self._write(f"WRONG {invariant}: {text}")

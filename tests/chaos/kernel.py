@@ -1,6 +1,7 @@
 """What the kernel knows: whose processes run, which connections a process has accepted, what it holds open."""
 
 import os
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ _ESTABLISHED = "01"
 _LISTENS = "0A"
 _SOCKET = "socket:["
 _READS = 3
+_PORTS = range(20_000, 32_000)  # below those that the kernel gives to clients: one of them would connect to itself
 
 
 class _Connection(NamedTuple):
@@ -82,6 +84,14 @@ def established_to(port: int) -> int:
 
 def is_listened_on(port: int) -> bool:
     return any(each.local == port and each.state == _LISTENS for each in _connections())
+
+
+def free_port() -> int:
+    """That nobody listens on. By nobody's seed: what others listen on must not change the course of a run."""
+    while True:
+        port = random.choice(_PORTS)
+        if not is_listened_on(port):
+            return port
 
 
 def descriptors(pid: int, port: int, upstream: int) -> int:

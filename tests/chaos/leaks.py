@@ -17,8 +17,8 @@ from tests.chaos.scene import Scene
 _QUIET_WITHIN = 20.0
 _GONE_WITHIN = 3.0
 _SCRAPED_EACH = 2.0
-# Some of them to the store, whose connections grow with how much is asked at once.
-GAINED = 6
+# As many connections to the store as a worker may have at once: they grow with how much is asked at the same time.
+GAINED = 16
 
 
 async def quiet(scene: Scene) -> None:

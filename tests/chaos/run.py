@@ -32,7 +32,6 @@ STALENESS = 4.0  # seconds for which store-held keys are honoured without contac
 _STORE = {"key_staleness_seconds": STALENESS, "timeout_seconds": 0.3}
 _LONG_RUN = 120.0  # seconds; a shorter one has shorter streams
 _WORKERS_ALONE, _WORKERS_OF_TWO = 3, 2
-_PORTS = range(20_000, 32_000)  # below those that the kernel gives to clients: one of them would connect to itself
 
 
 class Plan(NamedTuple):
@@ -76,7 +75,7 @@ async def run(plan: Plan) -> Outcome:
 async def _two(
     plan: Plan, findings: Findings, chance: random.Random, upstream: str
 ) -> AsyncIterator[tuple[Scene, list[Act]]]:
-    with running(VALKEY, "--appendonly", "yes", "--appendfsync", "always", port=_free_port(chance)) as server:
+    with running(VALKEY, "--appendonly", "yes", "--appendfsync", "always", port=kernel.free_port()) as server:
         async with cable(server.port) as left, cable(server.port) as right:
             cables = {"left": left, "right": right}
             stores = {name: {"url": f"redis://127.0.0.1:{each.port}"} for name, each in cables.items()}
@@ -102,7 +101,7 @@ async def _scene(
         folder = Path(name)
         mark = f"chaos-{secrets.token_hex(8)}"
         instances = [
-            Instance(each, folder, (_free_port(chance), _free_port(chance)), admin.key, findings) for each in names
+            Instance(each, folder, (kernel.free_port(), kernel.free_port()), admin.key, findings) for each in names
         ]
         settings = {
             "workers": workers,
@@ -127,7 +126,7 @@ async def _scene(
                 await instance.start(scene.environment, scene.upstream_port)
             yield scene
         finally:
-            _keep_logs(findings, folder, plan.evidence)
+            keep_logs(findings, folder, plan.evidence)
             for each in kernel.ours(mark) + kernel.ours(str(folder)):
                 with contextlib.suppress(ProcessLookupError):
                     each.kill()
@@ -194,15 +193,7 @@ def _embedded(scene: Scene, at: Instance) -> list[Act]:
     ]
 
 
-def _keep_logs(findings: Findings, folder: Path, destination: Path | None) -> None:
+def keep_logs(findings: Findings, folder: Path, destination: Path | None) -> None:
     if destination is not None and (findings.faults or sys.exc_info()[0] is not None):
         for log in folder.rglob("*.log"):
             shutil.copy(log, destination / f"{log.parent.name}-{log.name}")
-
-
-def _free_port(chance: random.Random) -> int:
-    """That nobody listens on. Not the run's own chance: what others listen on must not change its course."""
-    while True:
-        port = random.choice(_PORTS)
-        if not kernel.is_listened_on(port):
-            return port

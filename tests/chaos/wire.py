@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import httptools
 
@@ -111,14 +111,31 @@ class Connection(asyncio.Protocol):
             self._ended.set_result(None)
 
 
-def request_of(vocabulary: str, key: str, body: Mapping[str, Any]) -> bytes:
-    """A whole request. `body` without what says something."""
-    said: dict[str, Any] = {"input": "Hi"}
+async def exchanged(
+    connection: Connection, request: bytes, answer: Answer, leaves_after: float | None = None
+) -> Literal["whole", "cut", "unanswered", "left"]:
+    """Ask, and say how the answer ended. `leaves_after`: seconds after which the client loses interest."""
+    try:
+        async with asyncio.timeout(leaves_after):
+            await connection.ask(request, answer)
+    except TimeoutError:
+        connection.leave()
+        return "left"
+    if answer.whole:
+        return "whole"
+    return "cut" if answer.status else "unanswered"
+
+
+def request_of(
+    vocabulary: str, key: str, body: Mapping[str, Any], said: str = "Hi", headers: Mapping[str, str] | None = None
+) -> bytes:
+    """A whole request. `body` without what is said; `headers`: further ones."""
+    members: dict[str, Any] = {"input": said}
     if vocabulary in ("chat", "messages"):
-        said = {"messages": [{"role": "user", "content": "Hi"}]}
+        members = {"messages": [{"role": "user", "content": said}]}
     if vocabulary == "messages":
-        said["max_tokens"] = 100_000
-    content = json.dumps({**body, **said}).encode()
+        members["max_tokens"] = 100_000
+    content = json.dumps({**body, **members}).encode()
     lines = [
         f"POST {PATHS[vocabulary]} HTTP/1.1",
         "host: 127.0.0.1",
@@ -126,5 +143,6 @@ def request_of(vocabulary: str, key: str, body: Mapping[str, Any]) -> bytes:
         "content-type: application/json",
         f"content-length: {len(content)}",
         *(["segue-vocabulary: domain"] if vocabulary == "domain" else []),
+        *(f"{name}: {value}" for name, value in (headers or {}).items()),
     ]
     return "\r\n".join([*lines, "", ""]).encode() + content

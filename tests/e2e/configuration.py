@@ -34,6 +34,7 @@ def configuration(upstream_url: str, routes: Mapping[str, Any], more: Mapping[st
         "server": {"port": 0, "workers": 2, "drain_accepting_seconds": 0, "shutdown_grace_seconds": 1},
         "operations": {"port": 0},
         "secret": "${SEGUE_SECRET}",
+        "defaults": {"retries": {"first_wait_seconds": 0.02}},  # most tests have no use for waiting longer
         "providers": _providers(upstream_url),
         "routes": {name: _route(route) for name, route in routes.items()},
         "tenants": {TENANT: {"keys": [{"id": "testkey1", "hash": keys.digest(SECRET.encode(), KEY)}]}},

@@ -156,8 +156,7 @@ class Stage:
         return found
 
     async def _captured(self) -> bytes:
-        self.app.metrics.breaker_states(self.app.breakers.states())
-        return self.app.metrics.capture()
+        return self.app.captured()
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's samples that have these labels."""

@@ -14,9 +14,10 @@ _NODE = Path(sys.executable).parent / "node"
 _SECONDS = 45
 
 
-def run(script: str, stage: Stage, routes: Iterable[str], tools: Any = None) -> Any:
+def run(script: str, stage: Stage, routes: Iterable[str], tools: Any = None, headers: Any = None) -> Any:
     """What the script says of these routes of `stage`; AssertionError with its complaint if it fails."""
-    scenario = {"url": stage.url, "key": stage.key, "routes": list(routes)} | ({"tools": tools} if tools else {})
+    scenario = {"url": stage.url, "key": stage.key, "routes": list(routes), "headers": headers or {}}
+    scenario |= {"tools": tools} if tools else {}
     finished = subprocess.run(
         [str(_NODE), str(_SCRIPTS / script), json.dumps(scenario)],
         capture_output=True,

@@ -101,7 +101,7 @@ def test_thinking_returns_to_who_thought_it_and_to_nobody_else(open_stage: OpenS
         "thinking": REASONING,
         "signature": SEAL,
     }
-    stage.upstream.behave("demo+reasoning", "503", times=1)
+    stage.upstream.behave("demo+reasoning", "503", times=2)
     assert way(claude(stage), model=stage.model, messages=turn).content[-1].text == "You said: And now?"
     other = next(
         each for each in stage.requests if each.credentials.get("authorization") == "Bearer sk-fake-other-messages"
@@ -181,7 +181,7 @@ def test_errors_become_the_sdks_exceptions(open_stage: OpenStage, claude: Claude
     assert broken.value.status_code == 502
     with pytest.raises(anthropic.BadRequestError, match="prompt is too long"):
         create(client, model="long", messages=MESSAGES)
-    assert len(stage.asked) == 5
+    assert len(stage.asked) == 2 + 2 * 2 + 1
     with pytest.raises(anthropic.NotFoundError) as unknown:
         create(client, model="none", messages=MESSAGES)
     assert unknown.value.body["error"]["type"] == "not_found_error"  # type: ignore[index]
@@ -192,7 +192,7 @@ def test_errors_become_the_sdks_exceptions(open_stage: OpenStage, claude: Claude
         pytest.raises(anthropic.AuthenticationError),
     ):
         create(stranger, model="long", messages=MESSAGES)
-    assert len(stage.asked) == 5
+    assert len(stage.asked) == 2 + 2 * 2 + 1
 
 
 @pytest.mark.parametrize("cut", ["cut-2", "eof-2", "error-2", "malformed2-2", "stall-2"])
@@ -225,8 +225,8 @@ def test_the_beta_client(open_stage: OpenStage, claude: Claude) -> None:
     for _ in range(2):
         answer = claude(stage).beta.messages.create(**question, betas=betas)
         assert answer.content[0].text == SAID
-        stage.upstream.behave("demo", "503", times=1)
-    own, _, foreign = stage.requests
+        stage.upstream.behave("demo", "503", times=2)
+    own, _, _, foreign = stage.requests
     assert own.headers["anthropic-beta"] == "interleaved-thinking-2025-05-14"
     assert "anthropic-beta" not in foreign.headers
 

@@ -27,6 +27,7 @@ def test_openai_chat(open_stage: OpenStage) -> None:
         route: {
             "created": SAID,
             "iterated": SAID,
+            "kept": SAID,
             "accumulated": SAID,
             "finish": ["stop", "stop"],
             "calls": [[], []],
@@ -49,9 +50,11 @@ def test_openai_responses(open_stage: OpenStage) -> None:
     routes = every_chain("reasoning")
     stage = open_stage(routes=routes)
     got = run("openai_responses.mjs", stage, routes)
+    assert [item for found in got.values() for item in found.pop("items")][1::2] == [["completed", SAID]] * len(routes)
     assert got == {
         route: {
             "created": SAID,
+            "finished": SAID,
             "iterated": {"text": SAID, "first": "response.created", "last": "response.completed", "foreign": []},
             "accumulated": SAID,
             "status": ["completed", "completed"],

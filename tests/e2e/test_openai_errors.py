@@ -81,14 +81,16 @@ def test_everybody_is_rate_limited(open_stage: OpenStage, gpt: Gpt, ask: Any, st
 
 @both
 @streamed
-@pytest.mark.parametrize("death", ["503", "401", "html-200", "error-200", "billing", "reset"])
-def test_nobody_can_answer(open_stage: OpenStage, gpt: Gpt, ask: Any, stream: bool, death: str) -> None:
+@pytest.mark.parametrize(
+    ("death", "tries"), [("503", 2), ("401", 1), ("html-200", 2), ("error-200", 2), ("billing", 1), ("reset", 2)]
+)
+def test_nobody_can_answer(open_stage: OpenStage, gpt: Gpt, ask: Any, stream: bool, death: str, tries: int) -> None:
     """Masked, and never tried again by the SDK."""
     stage = open_stage(("responses", f"demo+{death}"), ("messages", f"demo+{death}"))
     with pytest.raises(openai.InternalServerError) as raised:
         ask(gpt(stage), stage.model, stream=stream)
     assert raised.value.status_code == 502
-    assert stage.asked == [f"demo+{death}"] * 2
+    assert stage.asked == [f"demo+{death}"] * 2 * tries
     assert "127.0.0.1" not in str(raised.value)
 
 
@@ -108,12 +110,13 @@ def test_fallbacks_can_be_switched_off(open_stage: OpenStage, gpt: Gpt, upstream
     stage = open_stage(*chain(upstream, True))
     with pytest.raises(openai.InternalServerError):
         ask_chat(gpt(stage), stage.model, extra_headers={"segue-fallbacks": "off"})
-    assert len(stage.asked) == 1
+    assert "demo" not in stage.asked
 
 
 def test_a_short_wait_is_left_to_the_sdk(open_stage: OpenStage, gpt: Gpt) -> None:
+    """Once it has been sat out already, and in vain."""
     stage = open_stage(("chat", "demo"))
-    stage.upstream.behave("demo", "429-retry-after-1", times=1)
+    stage.upstream.behave("demo", "429-retry-after-1", times=2)
     assert ask_chat(gpt(stage), stage.model).choices[0].message.content == SAID
     assert [each.status for each in stage.seen] == [429, 200]
     assert "x-should-retry" not in stage.seen[0].headers

@@ -43,13 +43,13 @@ PLAYS = (
     Play("answers", (("chat", "plain"),), "ok", times=3),
     Play("whole", (("messages", "whole"),), "ok", times=2, stream=False),
     Play("thinks", (("responses", "thoughtful+reasoning"),), "ok", times=2, path="responses"),
-    # Five failures in a row open a breaker; after that it is not even asked.
+    # Each request asks it twice. Five failures in a row open a breaker; after that it is not even asked.
     Play(
         "hops",
         (("messages", "ill+503"), ("chat", "spare")),
         "ok",
         times=7,
-        hops=(("server_error", 5), ("circuit_breaker", 2)),
+        hops=(("server_error", 3), ("circuit_breaker", 4)),
         path="messages",
     ),
     Play("waits", (("chat", "busy+429-retry-after-60"), ("messages", "patient")), "ok", hops=(("rate_limit", 1),)),
@@ -60,6 +60,7 @@ PLAYS = (
 LEFT = Play(ENDLESS, (("chat", "endless+long-100000+delay-10"),), "cancelled")
 ROUTES = {play.route: list(play.candidates) for play in (*PLAYS, LEFT)}
 TARGETS = {target for play in (*PLAYS, LEFT) for target in play.targets}
+CREDENTIALS = {f"credential:{target.partition('/')[0]}" for target in TARGETS}
 
 
 async def play_all(serving: Serving) -> None:

@@ -8,9 +8,11 @@ import pytest
 
 from proxy.demo.upstream import ScriptedUpstream
 from proxy.errors import Cause, Reason
+from proxy.routing.settings import MIDSTREAM
 from proxy.store.down import Kind
 from tests.e2e.configuration import TENANT
 from tests.system.load import (
+    CREDENTIALS,
     ENDLESS,
     LEFT,
     PLAYS,
@@ -36,18 +38,21 @@ INVENTED = 200
 CLOSED: dict[str, set[str]] = {
     "route": {*ROUTES, "other"},
     "tenant": {TENANT, "other"},
-    "target": TARGETS,
+    "target": TARGETS | CREDENTIALS,
     "from_target": TARGETS,
     "to_target": TARGETS,
     "vocabulary": {"responses", "chat", "messages", "other"},
     "outcome": {
-        *("ok", "incomplete", "refused", "failed", "broken", "cancelled", "served", "skipped"),
+        *("ok", "incomplete", "refused", "failed", "broken", "cancelled", "shed", "served", "skipped"),
+        *("won", "lost", "denied", *MIDSTREAM),
         *("found", "unknown", "unavailable"),
         *get_args(Kind),
     },
     "source": {"file", "memory", "store", "negative"},
     "state": {"configured", "alive"},
-    "to": {"up", "down"},
+    "to": {"up", "down", "closed", "half-open", "open"},
+    "policy": {*MIDSTREAM},
+    "why": {"in_flight_limit", "loop_lag"},
     "reason": set(Reason),
     "cause": set(Cause),
     "kind": {"input", "output", "cache_read", "cache_write", "reasoning"},
@@ -68,7 +73,7 @@ async def leave_a_stream(serving: Serving, watching: Prometheus) -> None:
 
 async def test_its_figures_are_what_happened(upstream: ScriptedUpstream, tmp_path: Path) -> None:
     async with (
-        # One worker, because each has breakers of its own: how many failures open one is in the table.
+        # One worker, because each counts failures by itself: how many of them open a breaker is in the table.
         served(upstream, tmp_path, ROUTES, server={"workers": 1}) as serving,
         prometheus(serving.operations, tmp_path) as watching,
     ):
@@ -102,7 +107,7 @@ async def check_requests(watching: Prometheus) -> None:
 async def check_providers(watching: Prometheus, upstream: ScriptedUpstream) -> None:
     broken = {(play.targets[-1], "truncated"): play.times for play in PLAYS if play.outcome == "broken"}
     assert await watching.by("segue_streams_truncated_total", "target", "cause") == broken
-    states = {(target,): 0 for target in TARGETS} | {("messages/ill+503",): 2}
+    states = {(target,): 0 for target in TARGETS | CREDENTIALS} | {("messages/ill+503",): 2}
     assert await watching.by("segue_breaker_state", "target") == states
     asked = {(target,): upstream.tally[model].requests for target, model in models().items()}
     attempts = 'sum by (target) (segue_attempts_total{outcome!="skipped"})'

@@ -44,6 +44,17 @@ FAMILIES = {
     "segue_store_quarantines_total",
     "segue_store_revocations_replayed_total",
     "segue_admin_actions_total",
+    "segue_breaker_transitions_total",
+    "segue_retries_total",
+    "segue_retries_denied_total",
+    "segue_hedges_total",
+    "segue_midstream_total",
+    "segue_target_in_flight",
+    "segue_target_queue",
+    "segue_requests_shed_total",
+    "segue_event_loop_lag_seconds",
+    "segue_event_loop_lateness_seconds",
+    "segue_connections_waiting",
 }
 
 

@@ -1,0 +1,1 @@
+"""`./dev soak`: very many streams, and what they leave in memory."""
