@@ -57,6 +57,8 @@ async def test_who_is_killed_takes_only_its_own_along(upstream: ScriptedUpstream
         # What the dead had answered is still counted, what it had in hand is not in flight any more.
         answered = await serving.metric("segue_requests_total", route="quick", outcome="ok")
         assert answered > loaded.seen[200] / 2, "all but what it had answered in its last second"
+        # The living tell theirs each second, and the load has only just ended.
+        await asyncio.sleep(PULSE)
         assert await serving.metric("segue_requests_in_flight") == 0
         assert await serving.metric("segue_workers", state="alive") == 2
 
