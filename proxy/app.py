@@ -26,14 +26,24 @@ from proxy.telemetry.loop_lag import LoopLag
 from proxy.telemetry.metrics import Metrics
 from proxy.transport.http1_pool import Http1Transport
 
+_DIGITS = 1024
 _LAST_WORDS = 5.0  # seconds that requests get to say why they end, once the grace is over
 _FIRST_WORDS = 0.2  # seconds that a connection accepted last gets to send its request
 _ABANDONED = 0.5  # seconds that aiohttp waits, twice, for whom even that did not end
 
 
-def mint(length: int) -> str:
-    """Random lower-case hexadecimal digits nobody can guess."""
-    return os.urandom((length + 1) // 2).hex()[:length]
+class Minter:
+    """Random lower-case hexadecimal digits nobody can guess; the system is asked for those of many requests at once."""
+
+    def __init__(self) -> None:
+        self._digits = ""
+        self._used = 0
+
+    def mint(self, length: int) -> str:
+        if self._used + length > len(self._digits):
+            self._digits, self._used = os.urandom(_DIGITS + length).hex(), 0
+        self._used += length
+        return self._digits[self._used - length : self._used]
 
 
 class App:
@@ -51,7 +61,7 @@ class App:
         """`count` is told how many requests are running, and how many more are expected in a moment, whenever that
         changes; `total`: how many run in this and all other workers, by default those of this one; `workers`: how many
         there are, so that each keeps to its part of a target's limit."""
-        clocks = Clocks()
+        clocks, mint = Clocks(), Minter().mint
         self.metrics = metrics
         self.metrics.started(__version__)
         self.breakers = Breakers(clocks, random.random, self.metrics.breaker_moved)

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 
-BEAT = 0.1  # seconds between signs of life
+BEAT = 0.2  # seconds between signs of life
 _SILENT = 0.5  # seconds after which a worker counts as absent: its share is nobody's
 _NUMBER = 8  # bytes; aligned, so that a reader never sees half of one
 _LEAST_EXCESS = 8

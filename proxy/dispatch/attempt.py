@@ -13,6 +13,7 @@ from proxy.canonical.account import Warning
 from proxy.canonical.events import Event
 from proxy.canonical.request import Request
 from proxy.clock import Deadline
+from proxy.dispatch.limit import Limits
 from proxy.dispatch.watch import Watch
 from proxy.errors import Cause, UpstreamFault
 from proxy.routing import failures
@@ -46,9 +47,10 @@ class Attempt:
     """`commit` first; then either `document` is set, or `held` and `more` give the stream. Close it in any case."""
 
     def __init__(
-        self, candidate: Candidate, transport: Transport, clocks: Clocks, *, accepts_empty: bool = True
+        self, candidate: Candidate, transport: Transport, clocks: Clocks, limits: Limits, *, accepts_empty: bool = True
     ) -> None:
         """`accepts_empty`: whether an answer without a word is one."""
+        self._limits = limits
         self.candidate = candidate
         self.held: list[Step] = []
         self.document: Document | None = None
@@ -72,21 +74,19 @@ class Attempt:
         begun = loop.time()
         headers_within = min(within, timeouts.headers) if request.stream else within
         began_waiting = self._clocks.monotonic()
-        scope = asyncio.timeout_at(begun + headers_within)
         try:
-            async with scope:
+            with self._limits.until(begun + headers_within) as limit:
                 self._exchange = await self._transport.open(call)
                 content_type = self._exchange.headers.get("content-type", "")
                 if not 200 <= self._exchange.status < 300:
                     raise await self._refusal()
                 if request.stream:
-                    scope.reschedule(begun + min(within, timeouts.first_token))
+                    limit.reschedule(begun + min(within, timeouts.first_token))
                 await self._first_content(request, content_type)
         except TimeoutError:
             raise self._late(request, within, deadline) from None
         finally:
             self.waited += self._clocks.monotonic() - began_waiting
-            del scope  # it knows the task: with that, whatever a cancelled task ended in would stay in a circle
         self._deadline = deadline
 
     @property

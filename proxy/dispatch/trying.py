@@ -12,6 +12,7 @@ from proxy.dispatch.ask import Ask
 from proxy.dispatch.attempt import Attempt
 from proxy.dispatch.breakers import Breakers
 from proxy.dispatch.capacity import Capacity
+from proxy.dispatch.limit import Limits
 from proxy.dispatch.served import Left, Served
 from proxy.dispatch.targets import Targets, Traffic
 from proxy.errors import Cause, UpstreamFault
@@ -55,6 +56,7 @@ class Tries:
         self._transport = transport
         self._breakers = breakers
         self._targets = targets
+        self._limits = Limits()
 
     def turn(
         self, ask: Ask, candidate: Candidate, request: Request, candidates_left: int, *, accepts_empty: bool
@@ -113,7 +115,7 @@ class Tries:
             if capacity is not None:
                 capacity.release()
             return self._breakers.refusal(target)
-        attempt = Attempt(turn.candidate, self._transport, self.clocks, accepts_empty=turn.accepts_empty)
+        attempt = Attempt(turn.candidate, self._transport, self.clocks, self._limits, accepts_empty=turn.accepts_empty)
         return Served(attempt, permit, capacity, turn.traffic, self.clocks)
 
     def is_shut(self, turn: Turn) -> bool:

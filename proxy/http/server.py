@@ -202,9 +202,9 @@ class Server:
         return self._json(body, caller, entry)
 
     def _json(self, body: dict[str, Any], caller: Caller, entry: Entry) -> web.Response:
-        return web.Response(
-            body=_encode(body), content_type="application/json", headers=self._headers(caller, entry.account)
-        )
+        headers = self._headers(caller, entry.account)
+        headers["content-type"] = "application/json"
+        return web.Response(body=_encode(body), headers=headers)
 
     def _failed(self, error: ProxyError, caller: Caller, entry: Entry) -> web.Response:
         entry.outcome = "refused" if isinstance(error, RequestFault) else "failed"

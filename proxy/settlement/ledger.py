@@ -70,12 +70,12 @@ def _line(entry: Entry, seconds: float, own: float) -> dict[str, object]:
         "error": entry.error,
         "served_by": account.served_by,
         "attempts": [_attempt(record) for record in account.attempts],
-        "ms": round(seconds * 1000, 1),
-        "own_ms": round(own * 1000, 2),
+        "ms": int(seconds * 1e4) / 10,
+        "own_ms": int(own * 1e5) / 100,
     }
     if meter is not None:
         line["input_tokens"] = meter.usage.input_tokens
         line["output_tokens"] = meter.usage.output_tokens
         if meter.first_content_at is not None:
-            line["first_token_ms"] = round((meter.first_content_at - entry.begun) * 1000, 1)
+            line["first_token_ms"] = int((meter.first_content_at - entry.begun) * 1e4) / 10
     return line

@@ -4,7 +4,6 @@ Our own lines do not pass through `logging`, which costs a fifth of a small requ
 out in the same form.
 """
 
-import contextlib
 import logging
 import os
 import stat
@@ -44,11 +43,13 @@ class _Output:
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
         stamp = f"{self._stamp}.{int(now * 1000) % 1000:03d}Z"
         line = _encode({"time": stamp, "level": level, "event": event, **self.always, **fields}) + b"\n"
-        with contextlib.suppress(OSError):  # nobody reads it any more: no reason to stop serving
+        try:
             if self.pipe is None:
                 sys.stderr.write(line.decode())
             else:
                 self._send(self.pipe, stamp, line)
+        except OSError:
+            pass  # nobody reads it any more: no reason to stop serving
 
     def _send(self, pipe: int, stamp: str, line: bytes) -> None:
         """To a reader that may have stalled: rather than wait for it, lines are lost, and counted once it reads on."""
