@@ -13,6 +13,7 @@ from importlib.resources.abc import Traversable
 
 _FOLDER = files(__package__).joinpath("scripts")
 _HEADER = re.compile(r"#!lua(?: flags=([a-z,-]+))?")
+_USES = re.compile(r"-- uses: ([a-z_]+)\n")
 _FLAGS = {"no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"}
 _OF_ONE_SERVER = {"no-cluster", "allow-cross-slot-keys"}
 
@@ -26,9 +27,10 @@ class Script:
         """Raises FileNotFoundError, and ValueError for a header that Redis 7.0 would not take or that ties the script
         to a single server."""
         self.name = name
-        self.text = folder.joinpath(f"{name}.lua").read_bytes()
+        header, _, own = folder.joinpath(f"{name}.lua").read_text().partition("\n")
+        self.text = "\n".join([header, *_parts(own, folder), own]).encode()
         self.sha = hashlib.sha1(self.text, usedforsecurity=False).hexdigest()
-        flags = _flags(name, self.text.decode().partition("\n")[0])
+        flags = _flags(name, header)
         self.writes = "no-writes" not in flags
         self.runs_when_full = not self.writes or "allow-oom" in flags
 
@@ -41,6 +43,12 @@ class Script:
 
     def __repr__(self) -> str:
         return f"Script({self.name!r})"
+
+
+def _parts(own: str, folder: Traversable) -> list[str]:
+    """What scripts share: a second line `-- uses: NAME` has `parts/NAME.lua` stand before the rest."""
+    used = _USES.match(own)
+    return [folder.joinpath("parts", f"{used[1]}.lua").read_text()] if used else []
 
 
 def _flags(name: str, header: str) -> set[str]:

@@ -16,7 +16,7 @@ print(scripts.__file__, *(scripts.Script(name).sha for name in sys.argv[1:]))
 
 def test_an_installed_wheel_finds_its_scripts(tmp_path: Path):
     package = files("proxy.store").joinpath("scripts")
-    names = [path.name.removesuffix(".lua") for path in package.iterdir()]
+    names = [path.name.removesuffix(".lua") for path in package.iterdir() if path.name.endswith(".lua")]
     root = Path(__file__).resolve().parents[2]
     # The program that does it stands beside Python.
     beside = {"PATH": str(Path(sys.executable).parent)}

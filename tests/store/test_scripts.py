@@ -13,7 +13,8 @@ from tests.store.recording import Recorded
 from tests.store.servers import Server
 
 KEYS = ["segue:{segue}:x"]
-NAMES = sorted(path.name.removesuffix(".lua") for path in files("proxy.store").joinpath("scripts").iterdir())
+FOLDER = files("proxy.store").joinpath("scripts")
+NAMES = sorted(path.name.removesuffix(".lua") for path in FOLDER.iterdir() if path.name.endswith(".lua"))
 COUNT = "#!lua\nreturn redis.call('INCR', KEYS[1])"
 
 
