@@ -248,8 +248,13 @@ class Instance:
         return any(opened <= each.closing and each.began <= ended <= each.over for each in self.endings)
 
     def was_ending(self, opened: float, ended: float) -> bool:
-        """Whether what was accepted then may have been ended because the grace was over."""
-        return any(opened <= each.closing and each.cutting <= ended <= each.over for each in self.endings)
+        """Whether what was accepted then may have been ended because the grace was over. Where the only worker was
+        frozen when it should have stopped listening, it does so when it goes on, and takes what came until then."""
+        return any(
+            opened <= max([each.closing, *(freeze.until for freeze in self.freezes if freeze.since <= each.closing)])
+            and each.cutting <= ended <= each.over
+            for each in self.endings
+        )
 
     def read_log(self) -> None:
         """Blames what nobody should ever read there."""
