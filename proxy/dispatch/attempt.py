@@ -13,7 +13,7 @@ from proxy.canonical.account import Warning
 from proxy.canonical.events import Event
 from proxy.canonical.request import Request
 from proxy.clock import Deadline
-from proxy.dispatch.limit import Limits
+from proxy.dispatch.time_limits import TimeLimits
 from proxy.dispatch.watch import Watch
 from proxy.errors import Cause, UpstreamFault
 from proxy.routing import failures
@@ -47,7 +47,13 @@ class Attempt:
     """`commit` first; then either `document` is set, or `held` and `more` give the stream. Close it in any case."""
 
     def __init__(
-        self, candidate: Candidate, transport: Transport, clocks: Clocks, limits: Limits, *, accepts_empty: bool = True
+        self,
+        candidate: Candidate,
+        transport: Transport,
+        clocks: Clocks,
+        limits: TimeLimits,
+        *,
+        accepts_empty: bool = True,
     ) -> None:
         """`accepts_empty`: whether an answer without a word is one."""
         self._limits = limits

@@ -12,9 +12,9 @@ from proxy.dispatch.ask import Ask
 from proxy.dispatch.attempt import Attempt
 from proxy.dispatch.breakers import Breakers
 from proxy.dispatch.capacity import Capacity
-from proxy.dispatch.limit import Limits
 from proxy.dispatch.served import Left, Served
 from proxy.dispatch.targets import Targets, Traffic
+from proxy.dispatch.time_limits import TimeLimits
 from proxy.errors import Cause, UpstreamFault
 from proxy.routing.candidates import Candidate, Target
 from proxy.telemetry.clocks import Clocks
@@ -56,7 +56,7 @@ class Tries:
         self._transport = transport
         self._breakers = breakers
         self._targets = targets
-        self._limits = Limits()
+        self._limits = TimeLimits()
 
     def turn(
         self, ask: Ask, candidate: Candidate, request: Request, candidates_left: int, *, accepts_empty: bool

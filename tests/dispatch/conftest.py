@@ -15,4 +15,4 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
     plain: dict[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
-    return {**plain, "uvloop": uvloop.new_event_loop} if item.path.name == "test_limit.py" else plain
+    return {**plain, "uvloop": uvloop.new_event_loop} if item.path.name == "test_time_limits.py" else plain

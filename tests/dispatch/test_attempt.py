@@ -11,7 +11,7 @@ from proxy.canonical.request import Request
 from proxy.clock import Deadline
 from proxy.dispatch import attempt as module
 from proxy.dispatch.attempt import MOST_HELD_BYTES, MOST_HELD_STEPS, Attempt
-from proxy.dispatch.limit import Limits
+from proxy.dispatch.time_limits import TimeLimits
 from proxy.errors import Cause, UpstreamFault
 from proxy.routing.candidates import Timeouts
 from proxy.telemetry.clocks import Clocks
@@ -28,7 +28,9 @@ class Try:
     def __init__(self, answer: Answer, **timeouts: float) -> None:
         self.transport = FakeTransport({"a": answer})
         limits = {"connect": 1.0, "headers": 1.0, "first_token": 1.0, "idle": 1.0} | timeouts
-        self.attempt = Attempt(candidate(target("a", timeouts=Timeouts(**limits))), self.transport, Clocks(), Limits())
+        self.attempt = Attempt(
+            candidate(target("a", timeouts=Timeouts(**limits))), self.transport, Clocks(), TimeLimits()
+        )
 
     async def commit(self, request: Request = STREAMING, within: float = 5.0, total: float = 30.0) -> "Attempt":
         deadline = Deadline(asyncio.get_running_loop().time() + total)

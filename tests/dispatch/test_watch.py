@@ -7,7 +7,7 @@ import pytest
 from proxy.canonical.events import Delta
 from proxy.clock import Deadline
 from proxy.dispatch.attempt import Attempt
-from proxy.dispatch.limit import Limits
+from proxy.dispatch.time_limits import TimeLimits
 from proxy.errors import Cause, UpstreamFault
 from proxy.routing.candidates import Timeouts
 from proxy.telemetry.clocks import Clocks
@@ -19,7 +19,7 @@ IDLE = 0.06
 
 async def committed(*script: object, total: float = 30.0, idle: float = IDLE, **rate: float) -> Attempt:
     transport = FakeTransport({"a": Answer(sse("text:x"), *script)})
-    attempt = Attempt(candidate(target("a", timeouts=Timeouts(idle=idle, **rate))), transport, Clocks(), Limits())
+    attempt = Attempt(candidate(target("a", timeouts=Timeouts(idle=idle, **rate))), transport, Clocks(), TimeLimits())
     stage = Stage({})
     await attempt.commit(stage.request, {}, 5.0, Deadline(asyncio.get_running_loop().time() + total))
     return attempt

@@ -10,20 +10,20 @@ _FINE, _COARSE, _COARSEST = 0.02, 0.25, 1.0
 _SOON, _LATER = 10.0, 30.0
 
 
-class Limits:
+class TimeLimits:
     """Of one event loop."""
 
     def __init__(self) -> None:
-        self._due: dict[float, set[Limit]] = {}  # by the time at which they go off
+        self._due: dict[float, set[TimeLimit]] = {}  # by the time at which they go off
         self._times: list[float] = []  # the same times, as a heap
         self._timer: asyncio.TimerHandle | None = None
 
-    def until(self, at: float) -> "Limit":
+    def until(self, at: float) -> "TimeLimit":
         """For what must be done by then, on the loop's clock: `with limits.until(at): await ...` raises TimeoutError if
         it is not, at most a fiftieth of a second later, or 4 % of the time it had."""
-        return Limit(self, at)
+        return TimeLimit(self, at)
 
-    def due(self, at: float) -> "set[Limit]":
+    def due(self, at: float) -> "set[TimeLimit]":
         """Those that go off with one that ends at `at`; it is to be added."""
         loop = asyncio.get_running_loop()
         left = at - loop.time()
@@ -51,21 +51,21 @@ class Limits:
         self._wait(loop)
 
 
-class Limit:
+class TimeLimit:
     """What `asyncio.Timeout` is; the rules by which it tells its own cancellation from others' are those of Python
     3.11's asyncio/timeouts.py."""
 
     __slots__ = ("_at", "_before", "_due", "_has_passed", "_limits", "_task")
 
-    def __init__(self, limits: Limits, at: float) -> None:
+    def __init__(self, limits: TimeLimits, at: float) -> None:
         self._limits = limits
         self._at = at
         self._has_passed = False
         self._before = 0
         self._task: asyncio.Task[object] | None = None
-        self._due: set[Limit] | None = None
+        self._due: set[TimeLimit] | None = None
 
-    def __enter__(self) -> "Limit":
+    def __enter__(self) -> "TimeLimit":
         task = self._task = asyncio.current_task()
         assert task is not None
         self._before = task.cancelling()
@@ -73,7 +73,9 @@ class Limit:
         return self
 
     def reschedule(self, at: float) -> None:
-        """Another time, while it lasts."""
+        """Another time, while it lasts; once it has passed it has passed, or its task would be cancelled twice."""
+        if self._has_passed:
+            return
         if self._due is not None:
             self._due.discard(self)
         self._due = self._limits.due(at)
